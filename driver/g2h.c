@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pveth guest driver: frames to the host
+ *
+ * A frame is copied into slots of the window, and its skb is free at once. The
+ * host's completions give the slots back; they are looked at when slots run
+ * short, and an interrupt is asked for only when the queue had to stop.
+ */
+#include <linux/slab.h>
+
+#include "pveth.h"
+
+static struct netdev_queue *pvg_txq(const struct pvg_queue *q)
+{
+	return netdev_get_tx_queue(q->pvg->netdev, q->index);
+}
+
+/* Slots of the longest frame that the MTU allows */
+static u32 pvg_frame_slots(const struct pvg_queue *q)
+{
+	return DIV_ROUND_UP(pveth_max_frame(READ_ONCE(q->pvg->netdev->mtu)),
+			    PVG_SLOT_SIZE);
+}
+
+/**
+ * pvg_g2h_init() - make the ring to the host ready for a session
+ * @q: the queue pair
+ * @ring: address of the ring of frames
+ * @done: address of the ring of completions
+ * @slots: address of as many slots
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pvg_g2h_init(struct pvg_queue *q, u64 ring, u64 done, u64 slots)
+{
+	u32 size = q->pvg->g2h_size;
+	void *window = q->pvg->window;
+	u32 i;
+
+	q->frames = kvcalloc(size, sizeof(*q->frames), GFP_KERNEL);
+	if (!q->frames)
+		return -ENOMEM;
+	for (i = 0; i < size; i++)
+		q->frames[i].next = i + 1;
+
+	pvring_prod_init(&q->g2h, window + ring, size, 0);
+	pvring_cons_init(&q->g2h_done, window + done, size, 0);
+	q->g2h_pending = 0;
+	q->g2h_slots = window + slots;
+	q->g2h_addr = slots;
+	q->free_slot = 0;
+	q->free_slots = size;
+	q->frames_out = 0;
+	return 0;
+}
+
+void pvg_g2h_uninit(struct pvg_queue *q)
+{
+	kvfree(q->frames);
+	q->frames = NULL;
+}
+
+/* Take the slots of completed frames back. Returns false if the host broke the
+ * protocol.
+ */
+static bool pvg_g2h_reap(struct pvg_queue *q)
+{
+	struct pvg_frame *frame;
+	struct pveth_done done;
+	int avail;
+	u32 id;
+
+	avail = pvring_cons_refresh(&q->g2h_done);
+	if (avail < 0) {
+		pvg_session_break(q->pvg, PVETH_ERR_INDEX);
+		return false;
+	}
+	for (; avail; avail--) {
+		pvring_cons_read(&q->g2h_done, 0, &done, sizeof(done));
+		pvring_cons_advance(&q->g2h_done, 1);
+
+		id = le16_to_cpu(done.id);
+		frame = &q->frames[array_index_nospec(id & q->g2h.mask,
+						      q->g2h.mask + 1)];
+		if (id > q->g2h.mask || !frame->slots) {
+			pvg_session_break(q->pvg, PVETH_ERR_DESC_ID);
+			return false;
+		}
+		if (le16_to_cpu(done.status) == PVETH_DONE_BAD)
+			pveth_stats_bad(&q->g2h_stats);
+		else if (le16_to_cpu(done.status) != PVETH_DONE_OK)
+			pveth_stats_dropped(&q->g2h_stats);
+
+		q->free_slots += frame->slots;
+		q->frames_out--;
+		frame->slots = 0;
+		q->frames[frame->last].next = q->free_slot;
+		q->free_slot = id;
+	}
+	return true;
+}
+
+/* Hand over what was written. */
+static void pvg_g2h_publish(struct pvg_queue *q)
+{
+	if (!q->g2h_pending)
+		return;
+	pvring_prod_publish(&q->g2h, q->g2h_pending);
+	q->g2h_pending = 0;
+	if (pvring_prod_must_ring(&q->g2h)) {
+		pvg_ring_doorbell(q->pvg, PVETH_VECTOR_QUEUE + q->index);
+		atomic64_inc(&q->doorbells);
+	}
+}
+
+/* Copy a frame into slots and write its descriptors. The caller has seen that
+ * there are enough slots; each unanswered descriptor has one, and there are as
+ * many as the ring has entries, so that the ring has room as well.
+ */
+static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
+			  u32 slots)
+{
+	struct pvg_frame *head = &q->frames[q->free_slot];
+	u32 slot = q->free_slot;
+	u32 offset = 0;
+	u32 i, len;
+
+	head->last = slot;
+	for (i = 0; i < slots; i++) {
+		struct pveth_desc desc = {};
+
+		slot = q->free_slot;
+		len = min_t(u32, skb->len - offset, PVG_SLOT_SIZE);
+		/* Cannot fail within the length of the skb. */
+		skb_copy_bits(skb, offset, q->g2h_slots +
+			      (size_t)slot * PVG_SLOT_SIZE, len);
+		desc.addr = cpu_to_le64(q->g2h_addr +
+					(u64)slot * PVG_SLOT_SIZE);
+		desc.len = cpu_to_le32(len);
+		if (!i) {
+			desc.id = cpu_to_le16(slot);
+			desc.hdr.num_buffers = cpu_to_le16(slots);
+		}
+		pvring_prod_write(&q->g2h, q->g2h_pending++, &desc,
+				  sizeof(desc));
+		offset += len;
+		q->free_slot = q->frames[slot].next;
+	}
+	head->last = slot;
+	head->slots = slots;
+	q->free_slots -= slots;
+	q->frames_out++;
+}
+
+/* Stop the transmit queue until half of the frames are done, unless there is
+ * room already.
+ */
+static void pvg_g2h_stop(struct pvg_queue *q, u32 slots)
+{
+	netif_tx_stop_queue(pvg_txq(q));
+	while (pvring_cons_arm(&q->g2h_done, q->frames_out / 2)) {
+		if (!pvg_g2h_reap(q))
+			return;
+		if (q->free_slots >= slots) {
+			netif_tx_start_queue(pvg_txq(q));
+			return;
+		}
+	}
+}
+
+netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+	struct pvg_queue *q = &pvg->queues[skb_get_queue_mapping(skb)];
+	u32 slots = DIV_ROUND_UP(skb->len, PVG_SLOT_SIZE);
+	u32 len = skb->len;
+	bool more = netdev_xmit_more();
+	u32 reserve;
+
+	if (unlikely(len < ETH_HLEN || slots > PVETH_MAX_FRAME_DESCS)) {
+		pveth_stats_bad(&q->g2h_stats);
+		goto drop;
+	}
+
+	if (q->free_slots < q->g2h.mask / 2 && !pvg_g2h_reap(q))
+		goto drop_stop;
+
+	/* Only after the MTU has grown, which pvg_frame_slots() did not know */
+	if (unlikely(q->free_slots < slots)) {
+		pvg_g2h_publish(q);
+		pvg_g2h_stop(q, slots);
+		return NETDEV_TX_BUSY;
+	}
+
+	pvg_g2h_write(q, skb, slots);
+	skb_tx_timestamp(skb);
+	dev_consume_skb_any(skb);
+	pveth_stats_carried(&q->g2h_stats, 1, len);
+
+	reserve = pvg_frame_slots(q);
+	if (q->free_slots < reserve) {
+		pvg_g2h_publish(q);
+		pvg_g2h_stop(q, reserve);
+	} else if (!more || netif_tx_queue_stopped(pvg_txq(q))) {
+		pvg_g2h_publish(q);
+	}
+	return NETDEV_TX_OK;
+
+drop_stop:
+	netif_tx_stop_queue(pvg_txq(q));
+	pveth_stats_dropped(&q->g2h_stats);
+drop:
+	dev_kfree_skb_any(skb);
+	if (!more)
+		pvg_g2h_publish(q);
+	return NETDEV_TX_OK;
+}
+
+/**
+ * pvg_g2h_wake() - wake the transmit queue if it is stopped and has room again
+ * @q: the queue pair
+ *
+ * Context: NAPI.
+ */
+void pvg_g2h_wake(struct pvg_queue *q)
+{
+	struct netdev_queue *txq = pvg_txq(q);
+	u32 slots;
+
+	if (!netif_tx_queue_stopped(txq))
+		return;
+
+	__netif_tx_lock(txq, smp_processor_id());
+	slots = pvg_frame_slots(q);
+	if (netif_tx_queue_stopped(txq) && pvg_g2h_reap(q)) {
+		if (q->free_slots < slots)
+			pvg_g2h_stop(q, slots);
+		else
+			netif_tx_wake_queue(txq);
+		/* pvg_g2h_stop() may have found room, and started it. */
+		if (!netif_tx_queue_stopped(txq))
+			netif_schedule_queue(txq);
+	}
+	__netif_tx_unlock(txq);
+}

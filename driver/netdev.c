@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pveth guest driver: the network device
+ */
+#include <linux/slab.h>
+
+#include "pveth.h"
+
+static int pvg_open(struct net_device *netdev)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+	int err;
+
+	netif_carrier_off(netdev);
+	err = pvg_request_irqs(pvg);
+	if (err)
+		return err;
+	pvg_session_open(pvg);
+	return 0;
+}
+
+static int pvg_stop(struct net_device *netdev)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+
+	pvg_session_close(pvg);
+	pvg_free_irqs(pvg);
+	return 0;
+}
+
+static void pvg_get_stats64(struct net_device *netdev,
+			    struct rtnl_link_stats64 *stats)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+	struct pveth_totals g2h = {}, h2g = {};
+	u32 i;
+
+	for (i = 0; i < pvg->queue_pairs; i++) {
+		pveth_stats_sum(&pvg->queues[i].g2h_stats, &g2h);
+		pveth_stats_sum(&pvg->queues[i].h2g_stats, &h2g);
+	}
+	stats->tx_packets = g2h.frames;
+	stats->tx_bytes = g2h.bytes;
+	stats->tx_errors = g2h.bad;
+	stats->tx_dropped = g2h.dropped;
+	stats->rx_packets = h2g.frames;
+	stats->rx_bytes = h2g.bytes;
+	stats->rx_errors = h2g.bad;
+	stats->rx_dropped = h2g.dropped;
+}
+
+/* A doorbell may have been lost: ring once more. If that did not help by the
+ * next time, begin a new session.
+ */
+static void pvg_tx_timeout(struct net_device *netdev, unsigned int txqueue)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+	struct pvg_queue *q = &pvg->queues[txqueue];
+
+	if (!q->timed_out) {
+		q->timed_out = true;
+		netdev_warn(netdev, "queue %u: the host does not answer, ringing again\n",
+			    txqueue);
+		pvg_ring_doorbell(pvg, PVETH_VECTOR_QUEUE + txqueue);
+		napi_schedule(&q->napi);
+	} else {
+		netdev_warn(netdev, "queue %u: the host does not answer, reconnecting\n",
+			    txqueue);
+		pvg_session_restart(pvg);
+	}
+}
+
+static void pvg_publish_config(struct pvg_dev *pvg)
+{
+	struct pveth_guest_page *page = pvg_guest_page(pvg);
+	u64 mac = pveth_mac_word(pvg->netdev->dev_addr);
+
+	WRITE_ONCE(page->mtu, cpu_to_le32(pvg->netdev->mtu));
+	WRITE_ONCE(page->mac, cpu_to_le64(mac));
+	pvg_ring_doorbell(pvg, PVETH_VECTOR_SESSION);
+}
+
+static int pvg_change_mtu(struct net_device *netdev, int mtu)
+{
+	WRITE_ONCE(netdev->mtu, mtu);
+	pvg_publish_config(netdev_priv(netdev));
+	return 0;
+}
+
+static int pvg_set_mac_address(struct net_device *netdev, void *addr)
+{
+	int err = eth_mac_addr(netdev, addr);
+
+	if (!err)
+		pvg_publish_config(netdev_priv(netdev));
+	return err;
+}
+
+/* The host's MTU and its idea of our address, if they are sound */
+static bool pvg_read_config(const struct pvg_dev *pvg, u32 *mtu, u8 *mac)
+{
+	const struct pveth_host_page *page = pvg_host_page(pvg);
+
+	*mtu = le32_to_cpu(READ_ONCE(page->mtu));
+	return *mtu >= PVETH_MIN_MTU && *mtu <= PVETH_MAX_MTU &&
+	       pveth_mac_from_word(le64_to_cpu(READ_ONCE(page->mac)), mac);
+}
+
+/* Follow the host's MTU and address, unless the administrator chose others. */
+static void pvg_config_work(struct work_struct *work)
+{
+	struct pvg_dev *pvg = container_of(work, struct pvg_dev, config_work);
+	struct net_device *netdev = pvg->netdev;
+	struct sockaddr_storage addr = {};
+	u8 mac[ETH_ALEN];
+	bool follow;
+	u32 mtu;
+
+	rtnl_lock();
+	if (netdev->reg_state != NETREG_REGISTERED ||
+	    !pvg_read_config(pvg, &mtu, mac))
+		goto unlock;
+
+	if (mtu != pvg->host_mtu) {
+		follow = netdev->mtu == pvg->host_mtu || netdev->mtu > mtu;
+		pvg->host_mtu = mtu;
+		netdev->max_mtu = mtu;
+		if (follow && dev_set_mtu(netdev, mtu))
+			netdev_warn(netdev, "cannot follow the host to MTU %u\n",
+				    mtu);
+	}
+	if (!ether_addr_equal(mac, pvg->host_mac)) {
+		follow = ether_addr_equal(netdev->dev_addr, pvg->host_mac);
+		ether_addr_copy(pvg->host_mac, mac);
+		addr.ss_family = netdev->type;
+		memcpy(addr.__data, mac, ETH_ALEN);
+		if (follow && dev_set_mac_address(netdev, (void *)&addr, NULL))
+			netdev_warn(netdev, "cannot follow the host to address %pM\n",
+				    mac);
+	}
+unlock:
+	rtnl_unlock();
+}
+
+static const struct net_device_ops pvg_netdev_ops = {
+	.ndo_open		= pvg_open,
+	.ndo_stop		= pvg_stop,
+	.ndo_start_xmit		= pvg_start_xmit,
+	.ndo_get_stats64	= pvg_get_stats64,
+	.ndo_tx_timeout		= pvg_tx_timeout,
+	.ndo_change_mtu		= pvg_change_mtu,
+	.ndo_set_mac_address	= pvg_set_mac_address,
+	.ndo_validate_addr	= eth_validate_addr,
+};
+
+/**
+ * pvg_netdev_alloc() - make the network device
+ * @parent: the device on its bus
+ * @queue_pairs: queue pairs to have
+ *
+ * Return: the network device, whose private part is a struct pvg_dev, or NULL.
+ */
+struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs)
+{
+	struct net_device *netdev;
+	struct pvg_dev *pvg;
+	struct pvg_queue *q;
+	u32 i;
+
+	netdev = alloc_etherdev_mqs(sizeof(*pvg), queue_pairs, queue_pairs);
+	if (!netdev)
+		return NULL;
+	SET_NETDEV_DEV(netdev, parent);
+	pvg = netdev_priv(netdev);
+	pvg->netdev = netdev;
+	pvg->parent = parent;
+	pvg->queue_pairs = queue_pairs;
+	INIT_WORK(&pvg->config_work, pvg_config_work);
+
+	pvg->queues = kvcalloc(queue_pairs, sizeof(*pvg->queues), GFP_KERNEL);
+	if (!pvg->queues) {
+		free_netdev(netdev);
+		return NULL;
+	}
+	for (i = 0; i < queue_pairs; i++) {
+		q = &pvg->queues[i];
+		q->pvg = pvg;
+		q->index = i;
+		u64_stats_init(&q->g2h_stats.sync);
+		u64_stats_init(&q->h2g_stats.sync);
+		netif_napi_add(netdev, &q->napi, pvg_poll);
+	}
+
+	netdev->netdev_ops = &pvg_netdev_ops;
+	netdev->ethtool_ops = &pvg_ethtool_ops;
+	netdev->watchdog_timeo = PVG_TX_TIMEOUT;
+	netdev->min_mtu = PVETH_MIN_MTU;
+	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
+	netdev->features |= NETIF_F_HIGHDMA;
+	return netdev;
+}
+
+/**
+ * pvg_netdev_add() - register the network device
+ * @pvg: the device, its transport set up
+ *
+ * Return: 0 or a negative error, with the reason in the log.
+ */
+int pvg_netdev_add(struct pvg_dev *pvg)
+{
+	struct net_device *netdev = pvg->netdev;
+	u32 size;
+
+	if (!pvg_read_config(pvg, &pvg->host_mtu, pvg->host_mac)) {
+		dev_err(pvg->parent,
+			"the host's MTU (%u) or MAC address (%pM) is not valid\n",
+			pvg->host_mtu, pvg->host_mac);
+		return -EINVAL;
+	}
+	netdev->mtu = pvg->host_mtu;
+	netdev->max_mtu = pvg->host_mtu;
+	eth_hw_addr_set(netdev, pvg->host_mac);
+	ether_addr_copy(netdev->perm_addr, pvg->host_mac);
+
+	size = pvg_session_max_ring_size(pvg);
+	if (!size) {
+		dev_err(pvg->parent,
+			"a window of %llu bytes is too small for %u queue pairs\n",
+			pvg->window_size, pvg->queue_pairs);
+		return -ENOSPC;
+	}
+	size = min_t(u32, size, PVG_DEFAULT_RING_SIZE);
+	pvg->g2h_size = size;
+	pvg->h2g_size = size;
+
+	netif_carrier_off(netdev);
+	pvg_publish_config(pvg);
+	return register_netdev(netdev);
+}
+
+void pvg_netdev_remove(struct pvg_dev *pvg)
+{
+	unregister_netdev(pvg->netdev);
+}
+
+void pvg_netdev_free(struct pvg_dev *pvg)
+{
+	struct net_device *netdev = pvg->netdev;
+	u32 i;
+
+	for (i = 0; i < pvg->queue_pairs; i++)
+		netif_napi_del(&pvg->queues[i].napi);
+	kvfree(pvg->queues);
+	free_netdev(netdev);
+}

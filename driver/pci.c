@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pveth guest driver: the transport, QEMU's ivshmem-doorbell PCI device
+ *
+ * BAR 0 has the doorbell, BAR 2 is the window, MSI-X vectors are its
+ * interrupts. docs/specs/ivshmem-spec.rst of QEMU describes the device. Its PCI
+ * ID belongs to all users of shared memory, so that a window that is not
+ * pveth's is left alone without a word.
+ */
+#include <linux/io.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/sizes.h>
+
+#include "pveth.h"
+
+#define PVG_PCI_DEVICE_IVSHMEM	0x1110
+#define PVG_BAR_REGISTERS	0
+#define PVG_BAR_WINDOW		2
+/* A write of peer << 16 | vector rings the vector at the peer. */
+#define PVG_REG_DOORBELL	12
+#define PVG_DOORBELL_PEER_SHIFT	16
+
+/**
+ * pvg_ring_doorbell() - ring the host
+ * @pvg: the device
+ * @vector: PVETH_VECTOR_SESSION, or PVETH_VECTOR_QUEUE plus a queue pair
+ *
+ * Orders nothing but what iowrite32() does: writes to the window come before.
+ */
+void pvg_ring_doorbell(struct pvg_dev *pvg, u32 vector)
+{
+	iowrite32((u32)pvg->host_peer << PVG_DOORBELL_PEER_SHIFT | vector,
+		  pvg->doorbell);
+}
+
+static irqreturn_t pvg_session_irq(int irq, void *data)
+{
+	pvg_session_notify(data);
+	return IRQ_HANDLED;
+}
+
+static irqreturn_t pvg_queue_irq(int irq, void *data)
+{
+	struct pvg_queue *q = data;
+
+	napi_schedule_irqoff(&q->napi);
+	return IRQ_HANDLED;
+}
+
+/**
+ * pvg_request_irqs() - get the interrupts of the queue pairs
+ * @pvg: the device; its name is known by now
+ *
+ * Return: 0 or a negative error.
+ */
+int pvg_request_irqs(struct pvg_dev *pvg)
+{
+	struct pci_dev *pdev = to_pci_dev(pvg->parent);
+	struct pvg_queue *q;
+	int err;
+	u32 i;
+
+	for (i = 0; i < pvg->queue_pairs; i++) {
+		q = &pvg->queues[i];
+		snprintf(q->irq_name, sizeof(q->irq_name), "%s-%u",
+			 pvg->netdev->name, i);
+		q->irq = pci_irq_vector(pdev, PVETH_VECTOR_QUEUE + i);
+		err = request_irq(q->irq, pvg_queue_irq, 0, q->irq_name, q);
+		if (err)
+			goto err_free_irqs;
+	}
+	return 0;
+
+err_free_irqs:
+	while (i--)
+		free_irq(pvg->queues[i].irq, &pvg->queues[i]);
+	return err;
+}
+
+void pvg_free_irqs(struct pvg_dev *pvg)
+{
+	u32 i;
+
+	for (i = 0; i < pvg->queue_pairs; i++)
+		free_irq(pvg->queues[i].irq, &pvg->queues[i]);
+}
+
+/* The time that a copy from memory takes, the best of a few */
+static u64 pvg_time_copy(void *to, const void *from, size_t bytes)
+{
+	u64 start, ns, best = U64_MAX;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		start = ktime_get_ns();
+		memcpy(to, from, bytes);
+		barrier_data(to);
+		ns = ktime_get_ns() - start;
+		best = min(best, ns);
+	}
+	return best;
+}
+
+/* The window is mapped write-back, but the processor may know better: guests'
+ * firmware marks the BARs as uncached in the MTRRs, some hypervisors obey that,
+ * and nothing but the time it takes tells. An uncached read takes the time of
+ * hundreds of cached ones.
+ */
+static void pvg_check_memory_type(struct device *dev, const void *window)
+{
+	const size_t bytes = PVETH_MEMORY_OFFSET;
+	const unsigned int uncached_ratio = 16;
+	u64 window_ns, ram_ns;
+	void *ram, *to;
+
+	ram = kzalloc(bytes, GFP_KERNEL);
+	to = kmalloc(bytes, GFP_KERNEL);
+	if (ram && to) {
+		ram_ns = pvg_time_copy(to, ram, bytes);
+		window_ns = pvg_time_copy(to, window, bytes);
+		if (window_ns / uncached_ratio > ram_ns)
+			dev_warn(dev,
+				 "the window is uncached and will be slow (copying %zu bytes takes %llu ns, in RAM %llu ns): place it above 4 GiB, or use direct mode\n",
+				 bytes, window_ns, ram_ns);
+	}
+	kfree(to);
+	kfree(ram);
+}
+
+/* Tells whose window it is. Anybody's may be at this PCI ID. */
+static int pvg_check_window(struct pci_dev *pdev,
+			    const struct pveth_host_page *page, u64 bar_size)
+{
+	u64 size = le64_to_cpu(READ_ONCE(page->window_size));
+	u32 major = le16_to_cpu(READ_ONCE(page->version_major));
+	u32 minor = le16_to_cpu(READ_ONCE(page->version_minor));
+
+	if (le64_to_cpu(READ_ONCE(page->magic)) != PVETH_MAGIC) {
+		dev_dbg(&pdev->dev, "not a pveth window\n");
+		return -ENODEV;
+	}
+	if (major != PVETH_VERSION_MAJOR) {
+		dev_err(&pdev->dev,
+			"the host speaks version %u.%u of the pveth ABI, this driver %u.%u\n",
+			major, minor, PVETH_VERSION_MAJOR, PVETH_VERSION_MINOR);
+		return -ENODEV;
+	}
+	if (size != bar_size) {
+		dev_err(&pdev->dev,
+			"the window has %llu bytes, the host says %llu\n",
+			bar_size, size);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	u64 bar_size = pci_resource_len(pdev, PVG_BAR_WINDOW);
+	const struct pveth_host_page *page;
+	struct net_device *netdev;
+	void __iomem *registers;
+	int err, vectors;
+	struct pvg_dev *pvg;
+	u32 queue_pairs;
+	void *window;
+
+	if (bar_size <= PVETH_MEMORY_OFFSET) {
+		dev_dbg(&pdev->dev, "no window\n");
+		return -ENODEV;
+	}
+
+	err = pci_enable_device_mem(pdev);
+	if (err)
+		return err;
+
+	err = pci_request_selected_regions(pdev, BIT(PVG_BAR_REGISTERS) |
+					   BIT(PVG_BAR_WINDOW), "pveth");
+	if (err)
+		goto err_disable;
+
+	err = -ENOMEM;
+	window = memremap(pci_resource_start(pdev, PVG_BAR_WINDOW), bar_size,
+			  MEMREMAP_WB);
+	if (!window)
+		goto err_release;
+
+	err = pvg_check_window(pdev, window, bar_size);
+	if (err)
+		goto err_unmap_window;
+
+	err = -ENOMEM;
+	registers = pci_iomap(pdev, PVG_BAR_REGISTERS, 0);
+	if (!registers)
+		goto err_unmap_window;
+
+	page = window;
+	queue_pairs = le16_to_cpu(READ_ONCE(page->max_queue_pairs));
+	if (!queue_pairs || queue_pairs > PVETH_MAX_QUEUE_PAIRS) {
+		dev_err(&pdev->dev, "the host offers %u queue pairs, not 1 to %u\n",
+			queue_pairs, PVETH_MAX_QUEUE_PAIRS);
+		err = -EINVAL;
+		goto err_unmap_registers;
+	}
+
+	/* Without bus mastering there are no message-signalled interrupts. */
+	pci_set_master(pdev);
+	vectors = pci_alloc_irq_vectors(pdev, PVETH_VECTOR_QUEUE + 1,
+					PVETH_VECTOR_QUEUE + queue_pairs,
+					PCI_IRQ_MSIX);
+	if (vectors < 0) {
+		dev_err(&pdev->dev,
+			"the device needs %u interrupt vectors, and at least %u\n",
+			PVETH_VECTOR_QUEUE + queue_pairs,
+			PVETH_VECTOR_QUEUE + 1);
+		err = vectors;
+		goto err_clear_master;
+	}
+	queue_pairs = vectors - PVETH_VECTOR_QUEUE;
+
+	err = -ENOMEM;
+	netdev = pvg_netdev_alloc(&pdev->dev, queue_pairs);
+	if (!netdev)
+		goto err_free_vectors;
+	pvg = netdev_priv(netdev);
+	pvg->window = window;
+	pvg->window_size = bar_size;
+	pvg->doorbell = registers + PVG_REG_DOORBELL;
+	pvg->host_peer = le16_to_cpu(READ_ONCE(page->host_peer));
+	pci_set_drvdata(pdev, pvg);
+
+	pvg_check_memory_type(&pdev->dev, window);
+	pvg_session_init(pvg);
+
+	err = request_irq(pci_irq_vector(pdev, PVETH_VECTOR_SESSION),
+			  pvg_session_irq, 0, pci_name(pdev), pvg);
+	if (err)
+		goto err_free_netdev;
+
+	err = pvg_netdev_add(pvg);
+	if (err)
+		goto err_free_session_irq;
+	return 0;
+
+err_free_session_irq:
+	free_irq(pci_irq_vector(pdev, PVETH_VECTOR_SESSION), pvg);
+	cancel_delayed_work_sync(&pvg->session.work);
+err_free_netdev:
+	pvg_netdev_free(pvg);
+err_free_vectors:
+	pci_free_irq_vectors(pdev);
+err_clear_master:
+	pci_clear_master(pdev);
+err_unmap_registers:
+	pci_iounmap(pdev, registers);
+err_unmap_window:
+	memunmap(window);
+err_release:
+	pci_release_selected_regions(pdev, BIT(PVG_BAR_REGISTERS) |
+				     BIT(PVG_BAR_WINDOW));
+err_disable:
+	pci_disable_device(pdev);
+	return err;
+}
+
+static void pvg_remove(struct pci_dev *pdev)
+{
+	struct pvg_dev *pvg = pci_get_drvdata(pdev);
+	void __iomem *registers = pvg->doorbell - PVG_REG_DOORBELL;
+	void *window = pvg->window;
+
+	pvg_netdev_remove(pvg);
+	free_irq(pci_irq_vector(pdev, PVETH_VECTOR_SESSION), pvg);
+	cancel_delayed_work_sync(&pvg->session.work);
+	cancel_work_sync(&pvg->config_work);
+	pvg_netdev_free(pvg);
+	pci_free_irq_vectors(pdev);
+	pci_clear_master(pdev);
+	pci_iounmap(pdev, registers);
+	memunmap(window);
+	pci_release_selected_regions(pdev, BIT(PVG_BAR_REGISTERS) |
+				     BIT(PVG_BAR_WINDOW));
+	pci_disable_device(pdev);
+}
+
+/* Leave the host without a session for a machine that is going down, or the
+ * next kernel of a kexec would find its memory in use.
+ */
+static void pvg_shutdown(struct pci_dev *pdev)
+{
+	struct pvg_dev *pvg = pci_get_drvdata(pdev);
+
+	rtnl_lock();
+	netif_device_detach(pvg->netdev);
+	if (netif_running(pvg->netdev))
+		dev_close(pvg->netdev);
+	rtnl_unlock();
+}
+
+static int pvg_suspend(struct device *dev)
+{
+	struct pvg_dev *pvg = dev_get_drvdata(dev);
+
+	rtnl_lock();
+	netif_device_detach(pvg->netdev);
+	if (netif_running(pvg->netdev))
+		pvg_session_close(pvg);
+	rtnl_unlock();
+	return 0;
+}
+
+static int pvg_resume(struct device *dev)
+{
+	struct pvg_dev *pvg = dev_get_drvdata(dev);
+
+	rtnl_lock();
+	if (netif_running(pvg->netdev))
+		pvg_session_open(pvg);
+	netif_device_attach(pvg->netdev);
+	rtnl_unlock();
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(pvg_pm_ops, pvg_suspend, pvg_resume);
+
+static const struct pci_device_id pvg_pci_table[] = {
+	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT_QUMRANET, PVG_PCI_DEVICE_IVSHMEM) },
+	{}
+};
+MODULE_DEVICE_TABLE(pci, pvg_pci_table);
+
+static struct pci_driver pvg_pci_driver = {
+	.name		= "pveth",
+	.id_table	= pvg_pci_table,
+	.probe		= pvg_probe,
+	.remove		= pvg_remove,
+	.shutdown	= pvg_shutdown,
+	.driver.pm	= pm_sleep_ptr(&pvg_pm_ops),
+};
+module_pci_driver(pvg_pci_driver);
+
+MODULE_DESCRIPTION("Paravirtual Ethernet: guest driver");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pveth guest driver: what its files share
+ *
+ * pci.c      the transport: ivshmem's window, vectors and doorbell, and nothing
+ *            of it elsewhere
+ * session.c  the handshake with the host
+ * netdev.c   the network device
+ * g2h.c      frames to the host
+ * h2g.c      frames from the host
+ * ethtool.c  what ethtool asks
+ */
+#ifndef _PVETH_H
+#define _PVETH_H
+
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+
+#include "pveth_net.h"
+
+/* The window is cut into slots: a frame takes as many as it fills. */
+#define PVG_SLOT_SIZE		PVETH_MIN_BUF_SIZE
+
+#define PVG_DEFAULT_RING_SIZE	512
+
+/* With carrier on, the host answers at once; this is for a host that is stuck */
+#define PVG_TX_TIMEOUT		(10 * HZ)
+/* How long to wait before asking again a host that refused or did not answer */
+#define PVG_RETRY_INTERVAL	HZ
+
+/**
+ * struct pvg_frame - a frame in the ring to the host, by the ID of its slot
+ * @next: following slot of this frame, or of the free list
+ * @last: last slot of the frame
+ * @slots: how many it takes; zero if this slot does not start a frame
+ */
+struct pvg_frame {
+	u16 next;
+	u16 last;
+	u16 slots;
+};
+
+/**
+ * struct pvg_queue - a queue pair
+ * @pvg: the device
+ * @index: number of the queue pair
+ * @irq: Linux interrupt number
+ * @irq_name: its name in /proc/interrupts
+ * @napi: polls @h2g, and wakes the transmit queue
+ *
+ * @g2h: frames to the host. Protected by the transmit queue's lock, as all that
+ *	follows up to @g2h_stats.
+ * @g2h_done: their completions
+ * @g2h_pending: entries written to @g2h and not yet published
+ * @g2h_slots: where the slots are
+ * @g2h_addr: their address in the ABI's sense
+ * @frames: state of each slot
+ * @free_slot: head of the list of free slots
+ * @free_slots: how many there are
+ * @frames_out: frames that the host has
+ * @g2h_stats: counters
+ * @doorbells: doorbells rung for either direction
+ *
+ * @h2g_post: buffers for the host. Used by @napi only, as all that follows.
+ * @h2g_pending: entries written to @h2g_post and not yet published
+ * @h2g: frames from the host
+ * @h2g_slots: where the slots are; that of buffer ID n is the nth
+ * @h2g_addr: their address in the ABI's sense
+ * @posted: a bit for each buffer that the host has
+ * @descs: the descriptors of the frame being received
+ * @h2g_stats: counters
+ */
+struct pvg_queue {
+	struct pvg_dev *pvg;
+	u16 index;
+	int irq;
+	char irq_name[IFNAMSIZ + 8];
+	struct napi_struct napi;
+
+	/* Transmit */
+	struct pvring_prod g2h ____cacheline_aligned_in_smp;
+	struct pvring_cons g2h_done;
+	u32 g2h_pending;
+	u8 *g2h_slots;
+	u64 g2h_addr;
+	struct pvg_frame *frames;
+	u32 free_slot;
+	u32 free_slots;
+	u32 frames_out;
+	struct pveth_stats g2h_stats;
+	atomic64_t doorbells;
+
+	/* Receive */
+	struct pvring_prod h2g_post ____cacheline_aligned_in_smp;
+	u32 h2g_pending;
+	struct pvring_cons h2g;
+	u8 *h2g_slots;
+	u64 h2g_addr;
+	unsigned long *posted;
+	struct pveth_desc descs[PVETH_MAX_FRAME_DESCS];
+	struct pveth_stats h2g_stats;
+};
+
+/**
+ * enum pvg_session_state - where the handshake stands
+ * @PVG_SESSION_CLOSED: the interface is down
+ * @PVG_SESSION_IDLE: waiting for the host to be ready
+ * @PVG_SESSION_CONNECTING: asked, not answered
+ * @PVG_SESSION_RUNNING: frames may flow
+ * @PVG_SESSION_FAILED: the host broke the protocol; waiting for it to start
+ *	anew
+ */
+enum pvg_session_state {
+	PVG_SESSION_CLOSED,
+	PVG_SESSION_IDLE,
+	PVG_SESSION_CONNECTING,
+	PVG_SESSION_RUNNING,
+	PVG_SESSION_FAILED,
+};
+
+/**
+ * struct pvg_session - the guest's side of the session
+ * @lock: protects the rest; taken inside RTNL, and never the other way round
+ * @work: brings the session up to date with the host's word
+ * @state: where the handshake stands
+ * @word: the guest's session word
+ * @host_gen: the host's generation that the session belongs to
+ * @queue_pairs: queue pairs of the session
+ * @retry_at: in jiffies; there is no new request before
+ * @violation: enum pveth_error, set from any context when the host broke the
+ *	protocol; @work acts on it
+ * @restart: set from any context to make @work begin a new session
+ */
+struct pvg_session {
+	struct mutex lock;
+	struct delayed_work work;
+	enum pvg_session_state state;
+	u32 word;
+	u32 host_gen;
+	u32 queue_pairs;
+	unsigned long retry_at;
+	atomic_t violation;
+	atomic_t restart;
+};
+
+/**
+ * struct pvg_dev - the device; private part of its struct net_device
+ * @netdev: the network device
+ * @parent: the device on its bus
+ *
+ * Set by the transport, constant:
+ * @window: start of the window, mapped
+ * @window_size: its size in bytes
+ * @doorbell: register that rings the host
+ * @host_peer: whom it rings
+ * @queue_pairs: queue pairs that there are vectors for
+ *
+ * @session: the handshake
+ * @config_work: follows the host's MTU and MAC address
+ * @host_mtu: the host's MTU as last followed. Protected by RTNL, as @host_mac.
+ * @host_mac: the host's idea of our MAC address as last followed
+ * @g2h_size: entries of each ring to the host. Protected by @session.lock.
+ * @h2g_size: entries of each ring from the host. Protected by @session.lock.
+ * @queues: the queue pairs, @queue_pairs of them
+ */
+struct pvg_dev {
+	struct net_device *netdev;
+	struct device *parent;
+
+	void *window;
+	u64 window_size;
+	void __iomem *doorbell;
+	u16 host_peer;
+	u16 queue_pairs;
+
+	struct pvg_session session;
+	struct work_struct config_work;
+	u32 host_mtu;
+	u8 host_mac[ETH_ALEN];
+	u32 g2h_size;
+	u32 h2g_size;
+	struct pvg_queue *queues;
+};
+
+static inline struct pveth_host_page *pvg_host_page(const struct pvg_dev *pvg)
+{
+	return pvg->window + PVETH_HOST_PAGE_OFFSET;
+}
+
+static inline struct pveth_guest_page *pvg_guest_page(const struct pvg_dev *pvg)
+{
+	return pvg->window + PVETH_GUEST_PAGE_OFFSET;
+}
+
+/* pci.c APIs: */
+void pvg_ring_doorbell(struct pvg_dev *pvg, u32 vector);
+int pvg_request_irqs(struct pvg_dev *pvg);
+void pvg_free_irqs(struct pvg_dev *pvg);
+
+/* session.c APIs: */
+void pvg_session_init(struct pvg_dev *pvg);
+void pvg_session_open(struct pvg_dev *pvg);
+void pvg_session_close(struct pvg_dev *pvg);
+void pvg_session_notify(struct pvg_dev *pvg);
+void pvg_session_restart(struct pvg_dev *pvg);
+void pvg_session_break(struct pvg_dev *pvg, enum pveth_error error);
+u32 pvg_session_max_ring_size(const struct pvg_dev *pvg);
+int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size);
+
+/* netdev.c APIs: */
+struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs);
+int pvg_netdev_add(struct pvg_dev *pvg);
+void pvg_netdev_remove(struct pvg_dev *pvg);
+void pvg_netdev_free(struct pvg_dev *pvg);
+
+/* g2h.c APIs: */
+int pvg_g2h_init(struct pvg_queue *q, u64 ring, u64 done, u64 slots);
+void pvg_g2h_uninit(struct pvg_queue *q);
+netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev);
+void pvg_g2h_wake(struct pvg_queue *q);
+
+/* h2g.c APIs: */
+int pvg_h2g_init(struct pvg_queue *q, u64 post, u64 ring, u64 slots);
+void pvg_h2g_uninit(struct pvg_queue *q);
+int pvg_poll(struct napi_struct *napi, int budget);
+
+/* ethtool.c APIs: */
+extern const struct ethtool_ops pvg_ethtool_ops;
+
+#endif /* _PVETH_H */

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pveth guest driver: the handshake with the host
+ *
+ * The state machine is that of <linux/pveth.h>; hypervisor-side/session.c is
+ * the other half, with the same functions in the same order. Every change, of
+ * the host's word or of our own wishes, leads to pvg_session_update().
+ */
+#include "pveth.h"
+
+static void pvg_session_set_word(struct pvg_dev *pvg, u32 gen, u32 state)
+{
+	pvg->session.word = pveth_session_word(gen, state);
+	virt_store_release(&pvg_guest_page(pvg)->session,
+			   cpu_to_le32(pvg->session.word));
+	pvg_ring_doorbell(pvg, PVETH_VECTOR_SESSION);
+}
+
+static u32 pvg_session_gen(const struct pvg_dev *pvg)
+{
+	return pveth_session_gen(pvg->session.word);
+}
+
+/* What a queue pair takes of the window */
+static u64 pvg_queue_bytes(u32 g2h_size, u32 h2g_size)
+{
+	return pvring_bytes(g2h_size, sizeof(struct pveth_desc)) +
+	       pvring_bytes(g2h_size, sizeof(struct pveth_done)) +
+	       pvring_bytes(h2g_size, sizeof(struct pveth_buf)) +
+	       pvring_bytes(h2g_size, sizeof(struct pveth_desc)) +
+	       ((u64)g2h_size + h2g_size + 1) * PVG_SLOT_SIZE;
+}
+
+static bool pvg_sizes_fit(const struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size)
+{
+	return pvg_queue_bytes(g2h_size, h2g_size) * pvg->queue_pairs <=
+	       pvg->window_size - PVETH_MEMORY_OFFSET;
+}
+
+/**
+ * pvg_session_max_ring_size() - how large the rings can be
+ * @pvg: the device
+ *
+ * Return: the largest size that all rings can have at once in this window, or
+ * zero if it is too small for any.
+ */
+u32 pvg_session_max_ring_size(const struct pvg_dev *pvg)
+{
+	u32 size = PVETH_MAX_RING_SIZE;
+
+	while (size >= PVETH_MIN_RING_SIZE && !pvg_sizes_fit(pvg, size, size))
+		size /= 2;
+	return size >= PVETH_MIN_RING_SIZE ? size : 0;
+}
+
+static void pvg_queues_uninit(struct pvg_dev *pvg, u32 queue_pairs)
+{
+	while (queue_pairs--) {
+		pvg_h2g_uninit(&pvg->queues[queue_pairs]);
+		pvg_g2h_uninit(&pvg->queues[queue_pairs]);
+	}
+}
+
+/* Take the next @bytes of the window, zeroed, and move on in it. */
+static u64 pvg_take(struct pvg_dev *pvg, u64 *offset, size_t bytes)
+{
+	u64 taken = *offset;
+
+	memset(pvg->window + taken, 0, bytes);
+	*offset += ALIGN(bytes, PVETH_LINE_SIZE);
+	return taken;
+}
+
+/* Lay out the window for a new session: each queue pair has its four rings,
+ * then its slots.
+ */
+static int pvg_queues_init(struct pvg_dev *pvg, u32 queue_pairs)
+{
+	struct pveth_guest_page *page = pvg_guest_page(pvg);
+	u64 g2h, g2h_done, h2g_post, h2g, slots;
+	u64 offset = PVETH_MEMORY_OFFSET;
+	struct pveth_queue_pair pair;
+	struct pvg_queue *q;
+	int err;
+	u32 i;
+
+	for (i = 0; i < queue_pairs; i++) {
+		q = &pvg->queues[i];
+		g2h = pvg_take(pvg, &offset, pvring_bytes(pvg->g2h_size,
+							  sizeof(struct pveth_desc)));
+		g2h_done = pvg_take(pvg, &offset, pvring_bytes(pvg->g2h_size,
+							       sizeof(struct pveth_done)));
+		h2g_post = pvg_take(pvg, &offset, pvring_bytes(pvg->h2g_size,
+							       sizeof(struct pveth_buf)));
+		h2g = pvg_take(pvg, &offset, pvring_bytes(pvg->h2g_size,
+							  sizeof(struct pveth_desc)));
+		slots = ALIGN(offset, PVG_SLOT_SIZE);
+		offset = slots + ((u64)pvg->g2h_size + pvg->h2g_size) *
+				 PVG_SLOT_SIZE;
+
+		err = pvg_g2h_init(q, g2h, g2h_done, slots);
+		if (err)
+			goto err_uninit;
+		err = pvg_h2g_init(q, h2g_post, h2g, slots +
+				   (u64)pvg->g2h_size * PVG_SLOT_SIZE);
+		if (err) {
+			pvg_g2h_uninit(q);
+			goto err_uninit;
+		}
+
+		pair = (struct pveth_queue_pair) {
+			.g2h		= cpu_to_le64(g2h),
+			.g2h_done	= cpu_to_le64(g2h_done),
+			.h2g_post	= cpu_to_le64(h2g_post),
+			.h2g		= cpu_to_le64(h2g),
+			.g2h_size	= cpu_to_le32(pvg->g2h_size),
+			.h2g_size	= cpu_to_le32(pvg->h2g_size),
+		};
+		memcpy(&page->queue[i], &pair, sizeof(pair));
+	}
+	return 0;
+
+err_uninit:
+	pvg_queues_uninit(pvg, i);
+	return err;
+}
+
+/* Ask the host for a session. */
+static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
+{
+	struct pveth_guest_page *page = pvg_guest_page(pvg);
+	struct pvg_session *s = &pvg->session;
+	u32 offered;
+
+	offered = le16_to_cpu(READ_ONCE(pvg_host_page(pvg)->max_queue_pairs));
+	s->queue_pairs = min_t(u32, offered, pvg->queue_pairs);
+	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
+	mod_delayed_work(system_wq, &s->work, PVG_RETRY_INTERVAL);
+
+	if (!s->queue_pairs || pvg_queues_init(pvg, s->queue_pairs))
+		return;
+
+	atomic_set(&s->violation, PVETH_ERR_NONE);
+	s->host_gen = host_gen;
+	WRITE_ONCE(page->host_gen, cpu_to_le32(host_gen));
+	WRITE_ONCE(page->features, 0);
+	WRITE_ONCE(page->queue_pairs, cpu_to_le16(s->queue_pairs));
+	s->state = PVG_SESSION_CONNECTING;
+	pvg_session_set_word(pvg, pveth_session_next_gen(pvg_session_gen(pvg)),
+			     PVETH_GUEST_CONNECT);
+}
+
+/* The host has agreed: start the queues. */
+static void pvg_session_run(struct pvg_dev *pvg)
+{
+	struct net_device *netdev = pvg->netdev;
+	u32 i;
+
+	for (i = 0; i < pvg->session.queue_pairs; i++) {
+		struct pvg_queue *q = &pvg->queues[i];
+
+		napi_enable(&q->napi);
+		netif_tx_start_queue(netdev_get_tx_queue(netdev, i));
+		/* For what the host sent before NAPI was there to see it */
+		local_bh_disable();
+		napi_schedule(&q->napi);
+		local_bh_enable();
+	}
+	pvg->session.state = PVG_SESSION_RUNNING;
+	pvg->session.retry_at = jiffies;
+}
+
+/* Stop the queues, if they run, and tell the host. */
+static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
+{
+	struct pvg_session *s = &pvg->session;
+	u32 i;
+
+	if (s->state == PVG_SESSION_RUNNING) {
+		netif_carrier_off(pvg->netdev);
+		for (i = 0; i < s->queue_pairs; i++)
+			napi_disable(&pvg->queues[i].napi);
+		netif_tx_disable(pvg->netdev);
+	}
+	WRITE_ONCE(pvg_guest_page(pvg)->error, cpu_to_le32(error));
+	pvg_session_set_word(pvg, pvg_session_gen(pvg), state);
+	if (s->state == PVG_SESSION_RUNNING ||
+	    s->state == PVG_SESSION_CONNECTING)
+		pvg_queues_uninit(pvg, s->queue_pairs);
+	s->state = state == PVETH_GUEST_ERROR ? PVG_SESSION_FAILED :
+						PVG_SESSION_IDLE;
+}
+
+/* Is the session that we asked for the one that the host's word is about? */
+static bool pvg_session_answered(const struct pvg_dev *pvg, u32 host)
+{
+	const struct pvg_session *s = &pvg->session;
+
+	return pveth_session_gen(host) == s->host_gen &&
+	       le32_to_cpu(READ_ONCE(pvg_host_page(pvg)->peer)) == s->word;
+}
+
+/* A request or a session: does it go on? */
+static void pvg_session_check(struct pvg_dev *pvg, u32 host)
+{
+	struct pvg_session *s = &pvg->session;
+	u32 error;
+
+	error = atomic_read(&s->violation);
+	if (error) {
+		netdev_err(pvg->netdev,
+			   "the host broke the protocol (error %u): link down until it starts anew\n",
+			   error);
+		pvg_session_end(pvg, PVETH_GUEST_ERROR, error);
+		return;
+	}
+
+	if (atomic_xchg(&s->restart, 0)) {
+		pvg_session_end(pvg, PVETH_GUEST_DOWN, PVETH_ERR_NONE);
+		return;
+	}
+
+	switch (pveth_session_state(host)) {
+	case PVETH_HOST_CONNECTED:
+		if (!pvg_session_answered(pvg, host))
+			break;
+		if (s->state == PVG_SESSION_CONNECTING)
+			pvg_session_run(pvg);
+		return;
+	case PVETH_HOST_READY:
+		if (s->state != PVG_SESSION_CONNECTING ||
+		    pveth_session_gen(host) != s->host_gen)
+			break;
+		/* No answer yet. In case the doorbell was lost: */
+		if (time_after_eq(jiffies, s->retry_at)) {
+			s->retry_at = jiffies + PVG_RETRY_INTERVAL;
+			pvg_ring_doorbell(pvg, PVETH_VECTOR_SESSION);
+		}
+		mod_delayed_work(system_wq, &s->work, PVG_RETRY_INTERVAL);
+		return;
+	case PVETH_HOST_ERROR:
+		if (!pvg_session_answered(pvg, host))
+			break;
+		if (net_ratelimit())
+			netdev_err(pvg->netdev, "the host %s (error %u)\n",
+				   s->state == PVG_SESSION_RUNNING ?
+				   "ended the session" : "refused to connect",
+				   le32_to_cpu(READ_ONCE(pvg_host_page(pvg)->error)));
+		s->retry_at = jiffies + PVG_RETRY_INTERVAL;
+		break;
+	}
+	pvg_session_end(pvg, PVETH_GUEST_DOWN, PVETH_ERR_NONE);
+}
+
+/* Do what the host's word and our own state ask for. */
+static void pvg_session_update(struct pvg_dev *pvg)
+{
+	struct pveth_host_page *page = pvg_host_page(pvg);
+	struct pvg_session *s = &pvg->session;
+	u32 host = le32_to_cpu(virt_load_acquire(&page->session));
+	u32 gen = pveth_session_gen(host);
+
+	switch (s->state) {
+	case PVG_SESSION_CLOSED:
+		return;
+	case PVG_SESSION_FAILED:
+		/* The host counts once for the end of the session. */
+		if (gen == s->host_gen ||
+		    gen == pveth_session_next_gen(s->host_gen))
+			return;
+		s->state = PVG_SESSION_IDLE;
+		break;
+	case PVG_SESSION_CONNECTING:
+	case PVG_SESSION_RUNNING:
+		pvg_session_check(pvg, host);
+		break;
+	case PVG_SESSION_IDLE:
+		break;
+	}
+
+	if (s->state == PVG_SESSION_IDLE &&
+	    pveth_session_state(host) == PVETH_HOST_READY) {
+		if (time_before(jiffies, s->retry_at))
+			mod_delayed_work(system_wq, &s->work,
+					 s->retry_at - jiffies);
+		else
+			pvg_session_begin(pvg, gen);
+	}
+
+	if (s->state == PVG_SESSION_RUNNING) {
+		if (le32_to_cpu(READ_ONCE(page->link)) & PVETH_LINK_UP)
+			netif_carrier_on(pvg->netdev);
+		else
+			netif_carrier_off(pvg->netdev);
+	}
+}
+
+static void pvg_session_work(struct work_struct *work)
+{
+	struct pvg_session *s = container_of(to_delayed_work(work),
+					     struct pvg_session, work);
+	struct pvg_dev *pvg = container_of(s, struct pvg_dev, session);
+
+	mutex_lock(&s->lock);
+	pvg_session_update(pvg);
+	mutex_unlock(&s->lock);
+}
+
+/**
+ * pvg_session_init() - make the session known to the host, as closed
+ * @pvg: the device
+ *
+ * If another driver left a session behind, this ends it.
+ */
+void pvg_session_init(struct pvg_dev *pvg)
+{
+	struct pvg_session *s = &pvg->session;
+	u32 found;
+
+	mutex_init(&s->lock);
+	INIT_DELAYED_WORK(&s->work, pvg_session_work);
+	s->retry_at = jiffies;
+	found = le32_to_cpu(READ_ONCE(pvg_guest_page(pvg)->session));
+	pvg_session_set_word(pvg, pveth_session_next_gen(pveth_session_gen(found)),
+			     PVETH_GUEST_DOWN);
+}
+
+/**
+ * pvg_session_open() - have a session as soon as the host is ready for one
+ * @pvg: the device
+ *
+ * Context: Process context. The carrier tells when the session runs.
+ */
+void pvg_session_open(struct pvg_dev *pvg)
+{
+	mutex_lock(&pvg->session.lock);
+	pvg->session.state = PVG_SESSION_IDLE;
+	pvg_session_update(pvg);
+	mutex_unlock(&pvg->session.lock);
+}
+
+/**
+ * pvg_session_close() - end the session, and have no other
+ * @pvg: the device
+ *
+ * Context: Process context. No queue runs any more when it returns.
+ */
+void pvg_session_close(struct pvg_dev *pvg)
+{
+	mutex_lock(&pvg->session.lock);
+	pvg_session_end(pvg, PVETH_GUEST_DOWN, PVETH_ERR_NONE);
+	pvg->session.state = PVG_SESSION_CLOSED;
+	mutex_unlock(&pvg->session.lock);
+}
+
+/**
+ * pvg_session_notify() - the host rang: look at its words
+ * @pvg: the device
+ *
+ * Context: Any.
+ */
+void pvg_session_notify(struct pvg_dev *pvg)
+{
+	mod_delayed_work(system_wq, &pvg->session.work, 0);
+	schedule_work(&pvg->config_work);
+}
+
+/**
+ * pvg_session_restart() - end the session and begin another
+ * @pvg: the device
+ *
+ * Context: Any.
+ */
+void pvg_session_restart(struct pvg_dev *pvg)
+{
+	atomic_set(&pvg->session.restart, 1);
+	mod_delayed_work(system_wq, &pvg->session.work, 0);
+}
+
+/**
+ * pvg_session_break() - the host broke the protocol: end the session
+ * @pvg: the device
+ * @error: what it did
+ *
+ * The first error of a session is the one that counts.
+ *
+ * Context: Any.
+ */
+void pvg_session_break(struct pvg_dev *pvg, enum pveth_error error)
+{
+	if (!atomic_cmpxchg(&pvg->session.violation, PVETH_ERR_NONE, error))
+		mod_delayed_work(system_wq, &pvg->session.work, 0);
+}
+
+/**
+ * pvg_session_resize() - change the sizes of the rings
+ * @pvg: the device
+ * @g2h_size: entries of each ring to the host
+ * @h2g_size: entries of each ring from the host
+ *
+ * Context: Process context. A session that runs is replaced by another.
+ * Return: 0, or -ENOSPC if the window is too small.
+ */
+int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size)
+{
+	if (!pvg_sizes_fit(pvg, g2h_size, h2g_size))
+		return -ENOSPC;
+
+	mutex_lock(&pvg->session.lock);
+	if (pvg->session.state != PVG_SESSION_CLOSED &&
+	    pvg->session.state != PVG_SESSION_FAILED)
+		pvg_session_end(pvg, PVETH_GUEST_DOWN, PVETH_ERR_NONE);
+	pvg->g2h_size = g2h_size;
+	pvg->h2g_size = h2g_size;
+	pvg_session_update(pvg);
+	mutex_unlock(&pvg->session.lock);
+	return 0;
+}
