@@ -49,14 +49,20 @@ static int pvg_set_ringparam(struct net_device *netdev,
 			     struct kernel_ethtool_ringparam *kernel_ring,
 			     struct netlink_ext_ack *extack)
 {
+	int err;
+
 	if (ring->tx_pending < PVETH_MIN_RING_SIZE ||
 	    ring->rx_pending < PVETH_MIN_RING_SIZE) {
 		NL_SET_ERR_MSG(extack, "rings have at least 64 entries");
 		return -EINVAL;
 	}
-	return pvg_session_resize(netdev_priv(netdev),
-				  roundup_pow_of_two(ring->tx_pending),
-				  roundup_pow_of_two(ring->rx_pending));
+	err = pvg_session_resize(netdev_priv(netdev),
+				 roundup_pow_of_two(ring->tx_pending),
+				 roundup_pow_of_two(ring->rx_pending));
+	if (err == -ENOSPC)
+		NL_SET_ERR_MSG(extack,
+			       "the window is too small for rings of these sizes");
+	return err;
 }
 
 static void pvg_get_channels(struct net_device *netdev,

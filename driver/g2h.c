@@ -6,6 +6,7 @@
  * host's completions give the slots back; they are looked at when slots run
  * short, and an interrupt is asked for only when the queue had to stop.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "pveth.h"
@@ -51,6 +52,7 @@ int pvg_g2h_init(struct pvg_queue *q, u64 ring, u64 done, u64 slots)
 	q->free_slot = 0;
 	q->free_slots = size;
 	q->frames_out = 0;
+	q->timed_out = false;
 	return 0;
 }
 
@@ -86,6 +88,11 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 			pvg_session_break(q->pvg, PVETH_ERR_DESC_ID);
 			return false;
 		}
+		if (done.reserved) {
+			pvg_session_break(q->pvg, PVETH_ERR_RESERVED);
+			return false;
+		}
+		q->timed_out = false;
 		if (le16_to_cpu(done.status) == PVETH_DONE_BAD)
 			pveth_stats_bad(&q->g2h_stats);
 		else if (le16_to_cpu(done.status) != PVETH_DONE_OK)
@@ -139,7 +146,7 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 		desc.len = cpu_to_le32(len);
 		if (!i) {
 			desc.id = cpu_to_le16(slot);
-			desc.hdr.num_buffers = cpu_to_le16(slots);
+			pveth_desc_set_count(&desc, slots);
 		}
 		pvring_prod_write(&q->g2h, q->g2h_pending++, &desc,
 				  sizeof(desc));
@@ -158,14 +165,14 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 static void pvg_g2h_stop(struct pvg_queue *q, u32 slots)
 {
 	netif_tx_stop_queue(pvg_txq(q));
-	while (pvring_cons_arm(&q->g2h_done, q->frames_out / 2)) {
-		if (!pvg_g2h_reap(q))
-			return;
-		if (q->free_slots >= slots) {
-			netif_tx_start_queue(pvg_txq(q));
-			return;
-		}
-	}
+	if (!pvring_cons_arm(&q->g2h_done, q->frames_out / 2))
+		return;
+	if (!pvg_g2h_reap(q))
+		return;
+	if (q->free_slots >= slots)
+		netif_tx_start_queue(pvg_txq(q));
+	else
+		napi_schedule(&q->napi);	/* which tries again */
 }
 
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
@@ -176,6 +183,13 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	u32 len = skb->len;
 	bool more = netdev_xmit_more();
 	u32 reserve;
+
+	/* No session: XDP and netpoll ask neither qdisc nor carrier. */
+	if (unlikely(!q->frames)) {
+		pveth_stats_dropped(&q->g2h_stats);
+		dev_kfree_skb_any(skb);
+		return NETDEV_TX_OK;
+	}
 
 	if (unlikely(len < ETH_HLEN || slots > PVETH_MAX_FRAME_DESCS)) {
 		pveth_stats_bad(&q->g2h_stats);
@@ -219,10 +233,11 @@ drop:
 /**
  * pvg_g2h_wake() - wake the transmit queue if it is stopped and has room again
  * @q: the queue pair
+ * @budget: NAPI's; zero from netpoll, which may hold the queue's lock already
  *
  * Context: NAPI.
  */
-void pvg_g2h_wake(struct pvg_queue *q)
+void pvg_g2h_wake(struct pvg_queue *q, int budget)
 {
 	struct netdev_queue *txq = pvg_txq(q);
 	u32 slots;
@@ -230,9 +245,12 @@ void pvg_g2h_wake(struct pvg_queue *q)
 	if (!netif_tx_queue_stopped(txq))
 		return;
 
-	__netif_tx_lock(txq, smp_processor_id());
+	if (budget)
+		__netif_tx_lock(txq, smp_processor_id());
+	else if (!__netif_tx_trylock(txq))
+		return;
 	slots = pvg_frame_slots(q);
-	if (netif_tx_queue_stopped(txq) && pvg_g2h_reap(q)) {
+	if (q->frames && netif_tx_queue_stopped(txq) && pvg_g2h_reap(q)) {
 		if (q->free_slots < slots)
 			pvg_g2h_stop(q, slots);
 		else

@@ -7,6 +7,7 @@
  * the slot is posted again at once.
  */
 #include <linux/bitmap.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "pveth.h"
@@ -84,7 +85,7 @@ static enum pveth_error pvg_h2g_read(struct pvg_queue *q, u32 avail,
 	u32 i, id, len, n;
 
 	pvring_cons_read(&q->h2g, 0, desc, sizeof(*desc));
-	n = le16_to_cpu(desc->hdr.num_buffers);
+	n = pveth_desc_count(desc);
 	if (!n || n > PVETH_MAX_FRAME_DESCS || n > avail)
 		return PVETH_ERR_FRAME;
 
@@ -101,10 +102,12 @@ static enum pveth_error pvg_h2g_read(struct pvg_queue *q, u32 avail,
 		if (!len || len > PVG_SLOT_SIZE)
 			return PVETH_ERR_DESC_LEN;
 		id = le16_to_cpu(desc->id);
-		if (id > q->h2g.mask ||
-		    !__test_and_clear_bit(array_index_nospec(id, q->h2g.mask + 1),
-					  q->posted))
+		if (id > q->h2g.mask)
 			return PVETH_ERR_DESC_ID;
+		id = array_index_nospec(id, q->h2g.mask + 1);
+		if (!__test_and_clear_bit(id, q->posted))
+			return PVETH_ERR_DESC_ID;
+		desc->id = cpu_to_le16(id);
 		*frame_len += len;
 	}
 	return PVETH_ERR_NONE;
@@ -141,7 +144,7 @@ static u32 pvg_h2g_frame(struct pvg_queue *q, u32 avail)
 		return 0;
 	}
 
-	if (len < ETH_HLEN) {
+	if (len < ETH_HLEN || len > pveth_max_frame(PVETH_MAX_MTU)) {
 		pveth_stats_bad(&q->h2g_stats);
 		goto post;
 	}
@@ -169,7 +172,7 @@ int pvg_poll(struct napi_struct *napi, int budget)
 	u32 descs;
 	int avail;
 
-	pvg_g2h_wake(q);
+	pvg_g2h_wake(q, budget);
 
 	while (work < budget) {
 		avail = pvring_cons_avail(&q->h2g);

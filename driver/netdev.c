@@ -123,7 +123,7 @@ static void pvg_config_work(struct work_struct *work)
 
 	if (mtu != pvg->host_mtu) {
 		follow = netdev->mtu == pvg->host_mtu || netdev->mtu > mtu;
-		pvg->host_mtu = mtu;
+		WRITE_ONCE(pvg->host_mtu, mtu);
 		netdev->max_mtu = mtu;
 		if (follow && dev_set_mtu(netdev, mtu))
 			netdev_warn(netdev, "cannot follow the host to MTU %u\n",
@@ -140,6 +140,24 @@ static void pvg_config_work(struct work_struct *work)
 	}
 unlock:
 	rtnl_unlock();
+}
+
+/**
+ * pvg_netdev_follow() - see whether the host changed its MTU or our address
+ * @pvg: the device
+ *
+ * Context: Process context.
+ */
+void pvg_netdev_follow(struct pvg_dev *pvg)
+{
+	u8 mac[ETH_ALEN];
+	u32 mtu;
+
+	/* Without RTNL this is a hint; the host's bells must not take RTNL. */
+	if (pvg_read_config(pvg, &mtu, mac) &&
+	    (mtu != READ_ONCE(pvg->host_mtu) ||
+	     !ether_addr_equal(mac, pvg->host_mac)))
+		schedule_work(&pvg->config_work);
 }
 
 static const struct net_device_ops pvg_netdev_ops = {
@@ -196,7 +214,9 @@ struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs)
 	netdev->watchdog_timeo = PVG_TX_TIMEOUT;
 	netdev->min_mtu = PVETH_MIN_MTU;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
-	netdev->features |= NETIF_F_HIGHDMA;
+	netdev->hw_features |= NETIF_F_SG | NETIF_F_FRAGLIST;
+	netdev->features |= netdev->hw_features | NETIF_F_HIGHDMA;
+	netdev->vlan_features |= netdev->features;
 	return netdev;
 }
 
@@ -210,6 +230,7 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 {
 	struct net_device *netdev = pvg->netdev;
 	u32 size;
+	int err;
 
 	if (!pvg_read_config(pvg, &pvg->host_mtu, pvg->host_mac)) {
 		dev_err(pvg->parent,
@@ -235,7 +256,11 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 
 	netif_carrier_off(netdev);
 	pvg_publish_config(pvg);
-	return register_netdev(netdev);
+	netif_tx_stop_all_queues(netdev);
+	err = register_netdev(netdev);
+	if (!err)
+		pvg_netdev_follow(pvg);
+	return err;
 }
 
 void pvg_netdev_remove(struct pvg_dev *pvg)

@@ -247,6 +247,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 err_free_session_irq:
 	free_irq(pci_irq_vector(pdev, PVETH_VECTOR_SESSION), pvg);
 	cancel_delayed_work_sync(&pvg->session.work);
+	cancel_work_sync(&pvg->config_work);
 err_free_netdev:
 	pvg_netdev_free(pvg);
 err_free_vectors:
@@ -316,9 +317,9 @@ static int pvg_resume(struct device *dev)
 	struct pvg_dev *pvg = dev_get_drvdata(dev);
 
 	rtnl_lock();
+	netif_device_attach(pvg->netdev);
 	if (netif_running(pvg->netdev))
 		pvg_session_open(pvg);
-	netif_device_attach(pvg->netdev);
 	rtnl_unlock();
 	return 0;
 }

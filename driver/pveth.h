@@ -13,6 +13,7 @@
 #ifndef _PVETH_H
 #define _PVETH_H
 
+#include <linux/interrupt.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
@@ -54,10 +55,11 @@ struct pvg_frame {
  * @g2h_pending: entries written to @g2h and not yet published
  * @g2h_slots: where the slots are
  * @g2h_addr: their address in the ABI's sense
- * @frames: state of each slot
+ * @frames: state of each slot; NULL if there is no session
  * @free_slot: head of the list of free slots
  * @free_slots: how many there are
  * @frames_out: frames that the host has
+ * @timed_out: the host has completed nothing since the last time-out
  * @g2h_stats: counters
  * @doorbells: doorbells rung for either direction
  *
@@ -87,6 +89,7 @@ struct pvg_queue {
 	u32 free_slot;
 	u32 free_slots;
 	u32 frames_out;
+	bool timed_out;
 	struct pveth_stats g2h_stats;
 	atomic64_t doorbells;
 
@@ -125,7 +128,8 @@ enum pvg_session_state {
  * @state: where the handshake stands
  * @word: the guest's session word
  * @host_gen: the host's generation that the session belongs to
- * @queue_pairs: queue pairs of the session
+ * @refusal: enum pveth_error of the host's last answer, so that a host that
+ *	repeats itself is not
  * @retry_at: in jiffies; there is no new request before
  * @violation: enum pveth_error, set from any context when the host broke the
  *	protocol; @work acts on it
@@ -137,7 +141,7 @@ struct pvg_session {
 	enum pvg_session_state state;
 	u32 word;
 	u32 host_gen;
-	u32 queue_pairs;
+	u32 refusal;
 	unsigned long retry_at;
 	atomic_t violation;
 	atomic_t restart;
@@ -157,7 +161,7 @@ struct pvg_session {
  *
  * @session: the handshake
  * @config_work: follows the host's MTU and MAC address
- * @host_mtu: the host's MTU as last followed. Protected by RTNL, as @host_mac.
+ * @host_mtu: the host's MTU as last followed. Written under RTNL, as @host_mac.
  * @host_mac: the host's idea of our MAC address as last followed
  * @g2h_size: entries of each ring to the host. Protected by @session.lock.
  * @h2g_size: entries of each ring from the host. Protected by @session.lock.
@@ -212,12 +216,13 @@ struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs);
 int pvg_netdev_add(struct pvg_dev *pvg);
 void pvg_netdev_remove(struct pvg_dev *pvg);
 void pvg_netdev_free(struct pvg_dev *pvg);
+void pvg_netdev_follow(struct pvg_dev *pvg);
 
 /* g2h.c APIs: */
 int pvg_g2h_init(struct pvg_queue *q, u64 ring, u64 done, u64 slots);
 void pvg_g2h_uninit(struct pvg_queue *q);
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev);
-void pvg_g2h_wake(struct pvg_queue *q);
+void pvg_g2h_wake(struct pvg_queue *q, int budget);
 
 /* h2g.c APIs: */
 int pvg_h2g_init(struct pvg_queue *q, u64 post, u64 ring, u64 slots);

@@ -74,7 +74,7 @@ static u64 pvg_take(struct pvg_dev *pvg, u64 *offset, size_t bytes)
 /* Lay out the window for a new session: each queue pair has its four rings,
  * then its slots.
  */
-static int pvg_queues_init(struct pvg_dev *pvg, u32 queue_pairs)
+static int pvg_queues_init(struct pvg_dev *pvg)
 {
 	struct pveth_guest_page *page = pvg_guest_page(pvg);
 	u64 g2h, g2h_done, h2g_post, h2g, slots;
@@ -84,7 +84,7 @@ static int pvg_queues_init(struct pvg_dev *pvg, u32 queue_pairs)
 	int err;
 	u32 i;
 
-	for (i = 0; i < queue_pairs; i++) {
+	for (i = 0; i < pvg->queue_pairs; i++) {
 		q = &pvg->queues[i];
 		g2h = pvg_take(pvg, &offset, pvring_bytes(pvg->g2h_size,
 							  sizeof(struct pveth_desc)));
@@ -130,21 +130,21 @@ static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
 {
 	struct pveth_guest_page *page = pvg_guest_page(pvg);
 	struct pvg_session *s = &pvg->session;
-	u32 offered;
 
-	offered = le16_to_cpu(READ_ONCE(pvg_host_page(pvg)->max_queue_pairs));
-	s->queue_pairs = min_t(u32, offered, pvg->queue_pairs);
 	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
 	mod_delayed_work(system_wq, &s->work, PVG_RETRY_INTERVAL);
 
-	if (!s->queue_pairs || pvg_queues_init(pvg, s->queue_pairs))
+	if (pvg_queues_init(pvg)) {
+		netdev_warn_once(pvg->netdev, "no memory for a session\n");
 		return;
+	}
 
 	atomic_set(&s->violation, PVETH_ERR_NONE);
+	atomic_set(&s->restart, 0);
 	s->host_gen = host_gen;
 	WRITE_ONCE(page->host_gen, cpu_to_le32(host_gen));
 	WRITE_ONCE(page->features, 0);
-	WRITE_ONCE(page->queue_pairs, cpu_to_le16(s->queue_pairs));
+	WRITE_ONCE(page->queue_pairs, cpu_to_le16(pvg->queue_pairs));
 	s->state = PVG_SESSION_CONNECTING;
 	pvg_session_set_word(pvg, pveth_session_next_gen(pvg_session_gen(pvg)),
 			     PVETH_GUEST_CONNECT);
@@ -156,7 +156,7 @@ static void pvg_session_run(struct pvg_dev *pvg)
 	struct net_device *netdev = pvg->netdev;
 	u32 i;
 
-	for (i = 0; i < pvg->session.queue_pairs; i++) {
+	for (i = 0; i < pvg->queue_pairs; i++) {
 		struct pvg_queue *q = &pvg->queues[i];
 
 		napi_enable(&q->napi);
@@ -168,6 +168,7 @@ static void pvg_session_run(struct pvg_dev *pvg)
 	}
 	pvg->session.state = PVG_SESSION_RUNNING;
 	pvg->session.retry_at = jiffies;
+	pvg->session.refusal = PVETH_ERR_NONE;
 }
 
 /* Stop the queues, if they run, and tell the host. */
@@ -178,7 +179,7 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 
 	if (s->state == PVG_SESSION_RUNNING) {
 		netif_carrier_off(pvg->netdev);
-		for (i = 0; i < s->queue_pairs; i++)
+		for (i = 0; i < pvg->queue_pairs; i++)
 			napi_disable(&pvg->queues[i].napi);
 		netif_tx_disable(pvg->netdev);
 	}
@@ -186,7 +187,7 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 	pvg_session_set_word(pvg, pvg_session_gen(pvg), state);
 	if (s->state == PVG_SESSION_RUNNING ||
 	    s->state == PVG_SESSION_CONNECTING)
-		pvg_queues_uninit(pvg, s->queue_pairs);
+		pvg_queues_uninit(pvg, pvg->queue_pairs);
 	s->state = state == PVETH_GUEST_ERROR ? PVG_SESSION_FAILED :
 						PVG_SESSION_IDLE;
 }
@@ -241,11 +242,13 @@ static void pvg_session_check(struct pvg_dev *pvg, u32 host)
 	case PVETH_HOST_ERROR:
 		if (!pvg_session_answered(pvg, host))
 			break;
-		if (net_ratelimit())
+		error = le32_to_cpu(READ_ONCE(pvg_host_page(pvg)->error));
+		if (error != s->refusal)
 			netdev_err(pvg->netdev, "the host %s (error %u)\n",
 				   s->state == PVG_SESSION_RUNNING ?
 				   "ended the session" : "refused to connect",
-				   le32_to_cpu(READ_ONCE(pvg_host_page(pvg)->error)));
+				   error);
+		s->refusal = error;
 		s->retry_at = jiffies + PVG_RETRY_INTERVAL;
 		break;
 	}
@@ -259,12 +262,15 @@ static void pvg_session_update(struct pvg_dev *pvg)
 	struct pvg_session *s = &pvg->session;
 	u32 host = le32_to_cpu(virt_load_acquire(&page->session));
 	u32 gen = pveth_session_gen(host);
+	unsigned long now = jiffies;
 
 	switch (s->state) {
 	case PVG_SESSION_CLOSED:
 		return;
 	case PVG_SESSION_FAILED:
-		/* The host counts once for the end of the session. */
+		/* The host counts once for the end of the session, and more
+		 * when it starts anew.
+		 */
 		if (gen == s->host_gen ||
 		    gen == pveth_session_next_gen(s->host_gen))
 			return;
@@ -280,9 +286,9 @@ static void pvg_session_update(struct pvg_dev *pvg)
 
 	if (s->state == PVG_SESSION_IDLE &&
 	    pveth_session_state(host) == PVETH_HOST_READY) {
-		if (time_before(jiffies, s->retry_at))
+		if (time_before(now, s->retry_at))
 			mod_delayed_work(system_wq, &s->work,
-					 s->retry_at - jiffies);
+					 s->retry_at - now);
 		else
 			pvg_session_begin(pvg, gen);
 	}
@@ -304,6 +310,7 @@ static void pvg_session_work(struct work_struct *work)
 	mutex_lock(&s->lock);
 	pvg_session_update(pvg);
 	mutex_unlock(&s->lock);
+	pvg_netdev_follow(pvg);
 }
 
 /**
@@ -362,7 +369,6 @@ void pvg_session_close(struct pvg_dev *pvg)
 void pvg_session_notify(struct pvg_dev *pvg)
 {
 	mod_delayed_work(system_wq, &pvg->session.work, 0);
-	schedule_work(&pvg->config_work);
 }
 
 /**
@@ -412,6 +418,7 @@ int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size)
 		pvg_session_end(pvg, PVETH_GUEST_DOWN, PVETH_ERR_NONE);
 	pvg->g2h_size = g2h_size;
 	pvg->h2g_size = h2g_size;
+	pvg->session.retry_at = jiffies;
 	pvg_session_update(pvg);
 	mutex_unlock(&pvg->session.lock);
 	return 0;

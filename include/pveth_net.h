@@ -10,6 +10,7 @@
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/u64_stats_sync.h>
+#include <linux/virtio_byteorder.h>
 
 #include "pveth_ring.h"
 
@@ -121,6 +122,19 @@ static inline struct sk_buff *pveth_alloc_skb(struct napi_struct *napi,
 	skb->len = len;
 	skb->dev = napi->dev;
 	return skb;
+}
+
+/* Descriptors of the frame that this is the first of; the ABI is always
+ * little-endian, as virtio 1.x is.
+ */
+static inline u16 pveth_desc_count(const struct pveth_desc *desc)
+{
+	return __virtio16_to_cpu(true, desc->hdr.num_buffers);
+}
+
+static inline void pveth_desc_set_count(struct pveth_desc *desc, u16 count)
+{
+	desc->hdr.num_buffers = __cpu_to_virtio16(true, count);
 }
 
 /* The descriptor says nothing that takes an offload feature. */

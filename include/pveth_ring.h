@@ -72,6 +72,9 @@ static_assert(offsetof(struct pveth_desc, hdr) == 16);
 static_assert(offsetof(struct pveth_desc, hash) == 28);
 static_assert(sizeof(struct pveth_done) == 8);
 static_assert(sizeof(struct pveth_buf) == 16);
+static_assert(__alignof__(struct pveth_desc) == 8);
+static_assert(__alignof__(struct pveth_done) == 8);
+static_assert(__alignof__(struct pveth_buf) == 8);
 
 /**
  * pvring_bytes() - memory that a ring takes
@@ -113,13 +116,16 @@ struct pvring_cons {
 	u32 prod;
 };
 
+/* Entries are structs of other types, of this size and alignment. */
+typedef u64 __attribute__((__may_alias__)) pvring_word;
+
 /* Word by word, each read once, so that the copy is of one moment for each word
  * and nothing is fetched again behind the checks that follow.
  */
 static inline void pvring_copy_in(void *to, const void *from, size_t bytes)
 {
-	const u64 *src = from;
-	u64 *dst = to;
+	const pvring_word *src = from;
+	pvring_word *dst = to;
 	size_t i;
 
 	for (i = 0; i < bytes / sizeof(*dst); i++)
@@ -128,8 +134,8 @@ static inline void pvring_copy_in(void *to, const void *from, size_t bytes)
 
 static inline void pvring_copy_out(void *to, const void *from, size_t bytes)
 {
-	const u64 *src = from;
-	u64 *dst = to;
+	const pvring_word *src = from;
+	pvring_word *dst = to;
 	size_t i;
 
 	for (i = 0; i < bytes / sizeof(*dst); i++)

@@ -22,7 +22,7 @@
  *              vector: vector 0 is for the session and the run-time words, vector q + 1 for
  *              queue pair q, in either direction.
  *
- * All fields are little-endian. Reserved fields are written as zero. Those of a descriptor or
+ * All fields are little-endian. Reserved fields are written as zero. Those of ring entries and
  * of the session parameters are checked by the reader, who treats anything else as an error.
  * Each shared field has exactly one writer, which is named with it. A reader takes a copy of
  * what it reads, checks the copy, and never looks at the shared field again; no peer ever
@@ -73,6 +73,7 @@
 #define PVETH_LINE_SIZE			128
 
 #define PVETH_MAX_QUEUE_PAIRS		16
+#define PVETH_RINGS_PER_PAIR		4
 
 /* Entries of a ring: a power of two within these bounds */
 #define PVETH_MIN_RING_SIZE		64
@@ -134,15 +135,17 @@
  *   |                   generation                   |     state      |
  *   +------------------------------------------------+----------------+
  *
- * A generation is never zero once its owner has started. An owner starts with the number that
- * follows the one in its own word as found in the window, and counts privately from there.
+ * A generation is never zero once its owner has started. An owner starts from the number in its
+ * own word as found in the window, and counts privately from there: the guest counts once when
+ * it starts and once for each request, the host once for each end of a session, and twice when
+ * it starts or its interface is opened, so that the two are not confused.
  *
  *                  HOST                                        GUEST
  *
  *               .--------.                                   .--------.
  *               |  DOWN  |<---- backend goes away            |  DOWN  |<-------------.
  *               '--------'      (from any state)             '--------'              |
- *                   | attached: gen++                            | host is READY:    |
+ *                   | opened: gen += 2                           | host is READY:    |
  *                   v                                            | gen++, parameters,|
  *    .--------> .--------.                                       | host_gen = host's |
  *    |          | READY  |                                       v                   |
@@ -175,14 +178,14 @@
  *                                  its word, writes DOWN with a new generation, and rings.
  *                                  Host: gen++, READY.
  * backend unloaded, port deleted   host: DOWN. Guest: carrier off, DOWN, waits for READY.
- * backend comes back               host: gen++, READY. A request with the old host_gen, still
+ * backend comes back               host: gen += 2, READY. A request with the old host_gen, still
  *                                  in the window, is ignored until the guest renews it.
  * virtual machine killed           the window dies with it; the next one starts from zero.
  * guest breaks the protocol        host: ERROR and `error`. Guest: DOWN; host: gen++, READY.
  * host breaks the protocol         guest: ERROR and `error`. The guest stays away until the
- *                                  host starts anew (its generation changes twice: once since
- *                                  the session ended, once since it was attached again) or its
- *                                  own administrator opens the interface again.
+ *                                  host starts anew (its generation is neither that of the
+ *                                  session nor the next) or its own administrator opens the
+ *                                  interface again.
  *
  * The host uses the rings from the time that it writes CONNECTED until it writes another word,
  * the guest from CONNECT until it writes another word. Memory that is not the window is freed
@@ -271,7 +274,8 @@ enum pveth_error {
  * @error: enum pveth_error; valid while the state is ERROR.
  * @reserved1: Zero.
  * @link: PVETH_LINK bits. Run-time word, as all that follow: each may change at any time on
- *	its own, is read in one access, and is followed by a ring of vector 0.
+ *	its own, is read in one access (a 32-bit machine needs two for @mac, and may see a
+ *	mixture), and is followed by a ring of vector 0, on which the reader looks again.
  * @mtu: The largest MTU that the port accepts, PVETH_MIN_MTU to PVETH_MAX_MTU. The guest
  *	uses no larger one, and follows a change if it used the old value.
  * @mac: The guest's MAC address: octet 0 in bits 7 to 0, octet 5 in bits 47 to 40, the rest
@@ -373,11 +377,17 @@ struct pveth_guest_page {
  * A ring is a struct pveth_ring, then its entries. Indices count entries from zero, run freely
  * through all 32 bits, and are taken modulo the size for the entry. There is no shared
  * consumer index, because no producer needs one: the second ring of each pair answers the
- * first. A guest has at most as many entries of g2h unanswered as the ring has, so that an
- * entry is free when its completion has been seen; and g2h_done, being of the same size and
- * getting at most one entry for each of g2h, cannot overflow. The same holds for h2g_post and
- * h2g. The reader of a ring checks that the producer is no further ahead of its own private
- * index than the ring is large.
+ * first. The consumer takes entries in order, and has copied an entry before it answers that or
+ * any later one. So answers to N entries, whichever these are, prove that the first N were
+ * copied, and the producer counts: it has at most as many entries unanswered as the ring has.
+ * The answering ring is of the same size and gets at most one entry for each, so that it cannot
+ * overflow. The reader of a ring checks that the producer is no further ahead of its own
+ * private index than the ring is large.
+ *
+ * Before it asks for a session the guest zeroes the shared words of its rings, the host's among
+ * them; it does so only while the host's word is READY, and the host touches them only from
+ * CONNECTED on. What is published by then is not announced: both peers look at all of their
+ * rings once when a session starts.
  *
  * Notification is by event index. The consumer writes into `event` the index whose production
  * it wants to hear of, and the producer, having moved `prod` from OLD to NEW, rings the
@@ -436,7 +446,9 @@ struct pveth_ring {
  * 24|  csum_offset  |  num_buffers  |             hash              |
  *   +-------+-------+-------+-------+-------+-------+-------+-------+
  *
- * A frame starts with its Ethernet header and has no frame check sequence.
+ * A frame starts with its Ethernet header and has no frame check sequence. The sum of the lengths
+ * does not overflow 64 bits; a frame that is longer than the reader's MTU, two VLAN tags and the
+ * Ethernet header is no acceptable frame.
  */
 struct pveth_desc {
 	__le64 addr;
@@ -445,7 +457,7 @@ struct pveth_desc {
 	__le16 flags;
 	struct virtio_net_hdr_v1 hdr;
 	__le32 hash;
-};
+} __attribute__((aligned(8)));
 
 /**
  * enum pveth_done_status - what became of a frame
@@ -471,7 +483,7 @@ struct pveth_done {
 	__le16 id;
 	__le16 status;
 	__le32 reserved;
-};
+} __attribute__((aligned(8)));
 
 /**
  * struct pveth_buf - entry of h2g_post: a buffer that the host may write a fragment into
@@ -487,6 +499,6 @@ struct pveth_buf {
 	__le32 len;
 	__le16 id;
 	__le16 reserved;
-};
+} __attribute__((aligned(8)));
 
 #endif /* _UAPI_LINUX_PVETH_H */

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pveth host backend: the transport, a memfd and eventfds shared with QEMU
+ *
+ * The guest rings through KVM's ioeventfd, which ends in the wait queue of an
+ * eventfd; the host rings by signalling another, which KVM's irqfd makes an
+ * interrupt. Only the contexts of the eventfds are held here, not their files:
+ * when the last file of the session's kick is closed, the virtual machine is
+ * gone, and its wait queue says so.
+ */
+#include <linux/cred.h>
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/netlink.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "pveth_host.h"
+
+/**
+ * pvh_ring_doorbell() - ring the guest
+ * @call: the doorbell
+ *
+ * Context: Any.
+ */
+void pvh_ring_doorbell(struct eventfd_ctx *call)
+{
+	eventfd_signal(call, 1);
+}
+
+/* The guest rang, or the last file is closed. Called with the wait queue's lock
+ * held and interrupts off.
+ */
+static int pvh_doorbell_wake(wait_queue_entry_t *wait, unsigned int mode,
+			     int sync, void *key)
+{
+	struct pvh_doorbell *bell = container_of(wait, struct pvh_doorbell,
+						 wait);
+	struct pvh_port *port = bell->att->port;
+	__poll_t events = key_to_poll(key);
+	struct pvh_queue *q;
+
+	if (bell->vector == PVETH_VECTOR_SESSION) {
+		if (events & EPOLLHUP)
+			WRITE_ONCE(bell->att->closed, true);
+		if (events & (EPOLLIN | EPOLLHUP))
+			pvh_session_notify(port);
+	} else if (events & EPOLLIN) {
+		q = &port->queues[bell->vector - PVETH_VECTOR_QUEUE];
+		atomic64_inc(&q->kicks);
+		napi_schedule(&q->napi);
+	}
+	return 0;
+}
+
+static void pvh_doorbell_queue(struct file *file, wait_queue_head_t *head,
+			       poll_table *poll)
+{
+	struct pvh_doorbell *bell = container_of(poll, struct pvh_doorbell,
+						 poll);
+
+	add_wait_queue(head, &bell->wait);
+}
+
+/**
+ * pvh_attachment_listen() - hear the guest's doorbells
+ * @att: the attachment
+ * @port: who is to hear them; has as many queue pairs as there are doorbells
+ */
+void pvh_attachment_listen(struct pvh_attachment *att, struct pvh_port *port)
+{
+	struct pvh_doorbell *bell;
+	u32 i;
+
+	att->port = port;
+	for (i = 0; i < att->vectors; i++) {
+		bell = &att->doorbells[i];
+		init_waitqueue_func_entry(&bell->wait, pvh_doorbell_wake);
+		init_poll_funcptr(&bell->poll, pvh_doorbell_queue);
+		vfs_poll(bell->kick_file, &bell->poll);
+		/* If it was the last reference, the wait queue hears of it. */
+		fput(bell->kick_file);
+		bell->kick_file = NULL;
+	}
+}
+
+static struct eventfd_ctx *pvh_eventfd_get(int fd, struct file **file)
+{
+	struct eventfd_ctx *ctx;
+
+	*file = fget(fd);
+	if (!*file)
+		return ERR_PTR(-EBADF);
+	ctx = eventfd_ctx_fileget(*file);
+	if (IS_ERR(ctx)) {
+		fput(*file);
+		*file = NULL;
+	}
+	return ctx;
+}
+
+static int pvh_doorbell_get(struct pvh_doorbell *bell, int kick_fd, int call_fd,
+			    struct netlink_ext_ack *extack)
+{
+	struct eventfd_ctx *kick, *call;
+
+	kick = pvh_eventfd_get(kick_fd, &bell->kick_file);
+	if (IS_ERR(kick)) {
+		NL_SET_ERR_MSG(extack, "a kick-fd is not an open eventfd");
+		return PTR_ERR(kick);
+	}
+	call = eventfd_ctx_fdget(call_fd);
+	if (IS_ERR(call)) {
+		NL_SET_ERR_MSG(extack, "a call-fd is not an open eventfd");
+		eventfd_ctx_put(kick);
+		fput(bell->kick_file);
+		return PTR_ERR(call);
+	}
+	bell->kick = kick;
+	bell->call = call;
+	return 0;
+}
+
+static void pvh_doorbell_put(struct pvh_doorbell *bell)
+{
+	u64 count;
+
+	if (bell->kick_file)
+		fput(bell->kick_file);
+	else
+		eventfd_ctx_remove_wait_queue(bell->kick, &bell->wait, &count);
+	eventfd_ctx_put(bell->kick);
+	eventfd_ctx_put(bell->call);
+}
+
+/* As AF_XDP does with its umem, since the pages may stay for as long. */
+static int pvh_account(struct pvh_attachment *att,
+		       struct netlink_ext_ack *extack)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct user_struct *user;
+	long old, new;
+
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+
+	user = get_uid(current_user());
+	old = atomic_long_read(&user->locked_vm);
+	do {
+		new = old + att->pages_count;
+		if (new > limit) {
+			free_uid(user);
+			NL_SET_ERR_MSG(extack,
+				       "the window exceeds the limit of locked memory (RLIMIT_MEMLOCK)");
+			return -ENOBUFS;
+		}
+	} while (!atomic_long_try_cmpxchg(&user->locked_vm, &old, new));
+	att->user = user;
+	return 0;
+}
+
+static void pvh_unaccount(struct pvh_attachment *att)
+{
+	if (!att->user)
+		return;
+	atomic_long_sub(att->pages_count, &att->user->locked_vm);
+	free_uid(att->user);
+}
+
+static int pvh_window_pin(struct pvh_attachment *att, unsigned long addr,
+			  struct netlink_ext_ack *extack)
+{
+	unsigned long done = 0;
+	int n, err;
+
+	att->pages = kvcalloc(att->pages_count, sizeof(*att->pages),
+			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!att->pages)
+		return -ENOMEM;
+
+	while (done < att->pages_count) {
+		n = pin_user_pages_fast(addr + (done << PAGE_SHIFT),
+					min_t(unsigned long, INT_MAX,
+					      att->pages_count - done),
+					FOLL_WRITE | FOLL_LONGTERM,
+					att->pages + done);
+		if (n <= 0) {
+			NL_SET_ERR_MSG(extack,
+				       "memory-addr and memory-len are not writable shared memory");
+			err = n ?: -EFAULT;
+			goto err_unpin;
+		}
+		done += n;
+	}
+
+	att->window = vmap(att->pages, att->pages_count, VM_MAP, PAGE_KERNEL);
+	if (!att->window) {
+		err = -ENOMEM;
+		goto err_unpin;
+	}
+	return 0;
+
+err_unpin:
+	unpin_user_pages(att->pages, done);
+	kvfree(att->pages);
+	return err;
+}
+
+static void pvh_window_unpin(struct pvh_attachment *att)
+{
+	vunmap(att->window);
+	unpin_user_pages_dirty_lock(att->pages, att->pages_count, true);
+	kvfree(att->pages);
+}
+
+static int pvh_window_check(unsigned long addr, u64 bytes,
+			    struct netlink_ext_ack *extack)
+{
+	if (bytes < PVH_MIN_WINDOW || bytes > PVH_MAX_WINDOW ||
+	    !is_power_of_2(bytes)) {
+		NL_SET_ERR_MSG(extack,
+			       "memory-len must be a power of two from 64 KiB to 4 GiB");
+		return -EINVAL;
+	}
+	if (!PAGE_ALIGNED(addr)) {
+		NL_SET_ERR_MSG(extack,
+			       "memory-addr must be aligned to a page");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * pvh_attachment_create() - get hold of a window and its doorbells
+ * @addr: where the window is in the current process
+ * @bytes: its size
+ * @vectors: number of doorbells in each direction
+ * @kick_fds: eventfds that the guest signals
+ * @call_fds: eventfds that signal the guest
+ * @extack: receives what is wrong with them
+ *
+ * The pages are pinned, and accounted to the current user unless it may lock
+ * any amount of memory.
+ *
+ * Context: Process context, without locks: the memory may have to be read in.
+ * Return: the attachment, to be given to pvh_attachment_destroy(), or an
+ * ERR_PTR().
+ */
+struct pvh_attachment *
+pvh_attachment_create(unsigned long addr, u64 bytes, u16 vectors,
+		      const int *kick_fds, const int *call_fds,
+		      struct netlink_ext_ack *extack)
+{
+	struct pvh_attachment *att;
+	int err;
+	u32 i;
+
+	err = pvh_window_check(addr, bytes, extack);
+	if (err)
+		return ERR_PTR(err);
+
+	att = kzalloc(struct_size(att, doorbells, vectors), GFP_KERNEL_ACCOUNT);
+	if (!att)
+		return ERR_PTR(-ENOMEM);
+	att->window_size = bytes;
+	att->pages_count = bytes >> PAGE_SHIFT;
+	att->vectors = vectors;
+
+	for (i = 0; i < vectors; i++) {
+		att->doorbells[i].att = att;
+		att->doorbells[i].vector = i;
+		err = pvh_doorbell_get(&att->doorbells[i], kick_fds[i],
+				       call_fds[i], extack);
+		if (err)
+			goto err_put;
+	}
+
+	err = pvh_account(att, extack);
+	if (err)
+		goto err_put;
+	err = pvh_window_pin(att, addr, extack);
+	if (err)
+		goto err_unaccount;
+	return att;
+
+err_unaccount:
+	pvh_unaccount(att);
+err_put:
+	while (i--)
+		pvh_doorbell_put(&att->doorbells[i]);
+	kfree(att);
+	return ERR_PTR(err);
+}
+
+/**
+ * pvh_attachment_destroy() - let go of a window and its doorbells
+ * @att: the attachment; no session uses it any more
+ *
+ * Context: Process context. No doorbell is heard any more when it returns.
+ */
+void pvh_attachment_destroy(struct pvh_attachment *att)
+{
+	u32 i;
+
+	for (i = 0; i < att->vectors; i++)
+		pvh_doorbell_put(&att->doorbells[i]);
+	pvh_window_unpin(att);
+	pvh_unaccount(att);
+	kfree(att);
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pveth host backend: frames from the guest
+ *
+ * Each frame is copied out of the guest's memory, since the guest may change
+ * what is there at any time, and is completed at once.
+ */
+#include <linux/nospec.h>
+
+#include "pveth_host.h"
+
+/**
+ * pvh_g2h_init() - make the ring from the guest ready for a session
+ * @q: the queue pair
+ * @ring: address of the ring of frames
+ * @done: address of the ring of completions
+ * @size: entries of either, all checked
+ */
+void pvh_g2h_init(struct pvh_queue *q, u64 ring, u64 done, u32 size)
+{
+	pvring_cons_init(&q->g2h, q->window + ring, size, 0);
+	pvring_prod_init(&q->g2h_done, q->window + done, size, 0);
+	q->done_pending = 0;
+}
+
+static enum pveth_error pvh_g2h_check(const struct pvh_queue *q,
+				      const struct pveth_desc *desc, bool first)
+{
+	u32 len = le32_to_cpu(desc->len);
+
+	if (!pveth_desc_is_plain(desc))
+		return PVETH_ERR_OFFLOAD;
+	if (!len)
+		return PVETH_ERR_DESC_LEN;
+	if (!pvh_in_memory(q->window_size, le64_to_cpu(desc->addr), len))
+		return PVETH_ERR_DESC_ADDR;
+	if (!first && (desc->id || desc->hdr.num_buffers))
+		return PVETH_ERR_RESERVED;
+	if (le16_to_cpu(desc->id) > q->g2h.mask)
+		return PVETH_ERR_DESC_ID;
+	return PVETH_ERR_NONE;
+}
+
+/* Copy a frame's descriptors and check them. Returns PVETH_ERR_NONE and how
+ * long the frame is.
+ */
+static enum pveth_error pvh_g2h_read(struct pvh_queue *q, u32 avail,
+				     u32 *descs, u64 *frame_len)
+{
+	struct pveth_desc *desc = q->descs;
+	enum pveth_error error;
+	u32 i, n;
+
+	pvring_cons_read(&q->g2h, 0, desc, sizeof(*desc));
+	n = pveth_desc_count(desc);
+	if (!n || n > PVETH_MAX_FRAME_DESCS || n > avail)
+		return PVETH_ERR_FRAME;
+
+	*descs = n;
+	*frame_len = 0;
+	for (i = 0; i < n; i++, desc++) {
+		if (i)
+			pvring_cons_read(&q->g2h, i, desc, sizeof(*desc));
+		error = pvh_g2h_check(q, desc, !i);
+		if (error)
+			return error;
+		*frame_len += le32_to_cpu(desc->len);
+	}
+	return PVETH_ERR_NONE;
+}
+
+/* Copy a frame out of the guest's memory. */
+static void pvh_g2h_copy(struct pvh_queue *q, struct sk_buff *skb, u32 descs)
+{
+	u32 i, len, offset = 0;
+	u64 addr;
+
+	for (i = 0; i < descs; i++) {
+		addr = le64_to_cpu(q->descs[i].addr);
+		len = le32_to_cpu(q->descs[i].len);
+		addr = array_index_nospec(addr, q->window_size);
+		/* Cannot fail within the length of the skb. */
+		skb_store_bits(skb, offset, q->window + addr, len);
+		offset += len;
+	}
+}
+
+static void pvh_g2h_complete(struct pvh_queue *q, enum pveth_done_status status)
+{
+	struct pveth_done done = {
+		.id	= q->descs[0].id,
+		.status	= cpu_to_le16(status),
+	};
+
+	pvring_prod_write(&q->g2h_done, q->done_pending++, &done, sizeof(done));
+}
+
+static void pvh_g2h_publish(struct pvh_queue *q)
+{
+	if (!q->done_pending)
+		return;
+	pvring_prod_publish(&q->g2h_done, q->done_pending);
+	q->done_pending = 0;
+	if (pvring_prod_must_ring(&q->g2h_done)) {
+		pvh_ring_doorbell(q->call);
+		atomic64_inc(&q->calls);
+	}
+}
+
+/* Receive a frame. Returns the number of descriptors that it took, or zero if
+ * the guest broke the protocol.
+ */
+static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
+{
+	struct net_device *netdev = q->port->netdev;
+	enum pveth_error error;
+	struct sk_buff *skb;
+	u32 descs;
+	u64 len;
+
+	error = pvh_g2h_read(q, avail, &descs, &len);
+	if (error) {
+		pvh_session_break(q->port, error);
+		return 0;
+	}
+
+	if (len < ETH_HLEN || len > pveth_max_frame(READ_ONCE(netdev->mtu))) {
+		pveth_stats_bad(&q->g2h_stats);
+		pvh_g2h_complete(q, PVETH_DONE_BAD);
+		return descs;
+	}
+	skb = pveth_alloc_skb(&q->napi, len);
+	if (!skb) {
+		pveth_stats_dropped(&q->g2h_stats);
+		pvh_g2h_complete(q, PVETH_DONE_DROPPED);
+		return descs;
+	}
+	pvh_g2h_copy(q, skb, descs);
+	pvh_g2h_complete(q, PVETH_DONE_OK);
+	skb_record_rx_queue(skb, q->index);
+	skb->protocol = eth_type_trans(skb, netdev);
+	pveth_stats_carried(&q->g2h_stats, 1, len);
+	napi_gro_receive(&q->napi, skb);
+	return descs;
+}
+
+int pvh_poll(struct napi_struct *napi, int budget)
+{
+	struct pvh_queue *q = container_of(napi, struct pvh_queue, napi);
+	bool broken = false;
+	int work = 0;
+	u32 descs;
+	int avail;
+
+	while (work < budget) {
+		avail = pvring_cons_avail(&q->g2h);
+		if (!avail)
+			break;
+		if (avail < 0)
+			pvh_session_break(q->port, PVETH_ERR_INDEX);
+		descs = avail < 0 ? 0 : pvh_g2h_frame(q, avail);
+		if (!descs) {
+			broken = true;
+			break;
+		}
+		pvring_cons_advance(&q->g2h, descs);
+		work++;
+	}
+	pvh_g2h_publish(q);
+	pvh_h2g_wake(q, budget);
+
+	if (work < budget && napi_complete_done(napi, work) && !broken &&
+	    pvring_cons_arm(&q->g2h, 0))
+		napi_schedule(napi);
+	return work;
+}

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pveth host backend: the handshake with the guest
+ *
+ * The state machine is that of <linux/pveth.h>; driver/session.c is the other
+ * half, with the same functions in the same order. Every change, of the guest's
+ * word or of our own wishes, leads to pvh_session_update().
+ */
+#include <linux/slab.h>
+
+#include "pveth_host.h"
+
+/* What a guest may accept */
+#define PVH_FEATURES		0ULL
+
+static void pvh_session_set_word(struct pvh_port *port, u32 gen, u32 state)
+{
+	struct pvh_attachment *att = port->att;
+
+	port->session.word = pveth_session_word(gen, state);
+	virt_store_release(&pvh_host_page(att)->session,
+			   cpu_to_le32(port->session.word));
+	pvh_ring_doorbell(att->doorbells[PVETH_VECTOR_SESSION].call);
+}
+
+static u32 pvh_session_gen(const struct pvh_port *port)
+{
+	return pveth_session_gen(port->session.word);
+}
+
+static u32 pvh_session_link(const struct pvh_port *port)
+{
+	return port->link_off ? 0 : PVETH_LINK_UP;
+}
+
+/* A ring as the guest describes it */
+struct pvh_ring {
+	u64 addr;
+	u64 bytes;
+};
+
+static enum pveth_error pvh_check_ring(const struct pvh_ring *rings, u32 n,
+				       u64 window_size)
+{
+	const struct pvh_ring *ring = &rings[n];
+	u32 i;
+
+	if (!IS_ALIGNED(ring->addr, PVETH_LINE_SIZE) ||
+	    !pvh_in_memory(window_size, ring->addr, ring->bytes))
+		return PVETH_ERR_RING_ADDR;
+	for (i = 0; i < n; i++)
+		if (ring->addr < rings[i].addr + rings[i].bytes &&
+		    rings[i].addr < ring->addr + ring->bytes)
+			return PVETH_ERR_RING_ADDR;
+	return PVETH_ERR_NONE;
+}
+
+static bool pvh_ring_size_ok(u32 size)
+{
+	return size >= PVETH_MIN_RING_SIZE && size <= PVETH_MAX_RING_SIZE &&
+	       !(size & (size - 1));
+}
+
+static enum pveth_error pvh_check_queue(const struct pveth_queue_pair *pair,
+					struct pvh_ring *rings, u32 n,
+					u64 window_size)
+{
+	u32 g2h_size = le32_to_cpu(pair->g2h_size);
+	u32 h2g_size = le32_to_cpu(pair->h2g_size);
+	enum pveth_error error;
+	u32 i;
+
+	if (memchr_inv(pair->reserved, 0, sizeof(pair->reserved)))
+		return PVETH_ERR_RESERVED;
+	if (!pvh_ring_size_ok(g2h_size) || !pvh_ring_size_ok(h2g_size))
+		return PVETH_ERR_RING_SIZE;
+
+	rings[n + 0].addr = le64_to_cpu(pair->g2h);
+	rings[n + 0].bytes = pvring_bytes(g2h_size, sizeof(struct pveth_desc));
+	rings[n + 1].addr = le64_to_cpu(pair->g2h_done);
+	rings[n + 1].bytes = pvring_bytes(g2h_size, sizeof(struct pveth_done));
+	rings[n + 2].addr = le64_to_cpu(pair->h2g_post);
+	rings[n + 2].bytes = pvring_bytes(h2g_size, sizeof(struct pveth_buf));
+	rings[n + 3].addr = le64_to_cpu(pair->h2g);
+	rings[n + 3].bytes = pvring_bytes(h2g_size, sizeof(struct pveth_desc));
+	for (i = n; i < n + PVETH_RINGS_PER_PAIR; i++) {
+		error = pvh_check_ring(rings, i, window_size);
+		if (error)
+			return error;
+	}
+	return PVETH_ERR_NONE;
+}
+
+/* Is what the guest asks for sound? @page is a private copy. */
+static enum pveth_error pvh_check_request(const struct pvh_attachment *att,
+					  const struct pveth_guest_page *page)
+{
+	struct pvh_ring rings[PVETH_MAX_QUEUE_PAIRS * PVETH_RINGS_PER_PAIR];
+	u32 queue_pairs = le16_to_cpu(page->queue_pairs);
+	enum pveth_error error;
+	u32 i;
+
+	if (le64_to_cpu(page->features) & ~PVH_FEATURES)
+		return PVETH_ERR_FEATURES;
+	if (!queue_pairs || queue_pairs > att->vectors - PVETH_VECTOR_QUEUE)
+		return PVETH_ERR_QUEUES;
+	if (page->reserved0 ||
+	    memchr_inv(page->reserved1, 0, sizeof(page->reserved1)))
+		return PVETH_ERR_RESERVED;
+	for (i = 0; i < queue_pairs; i++) {
+		error = pvh_check_queue(&page->queue[i], rings,
+					i * PVETH_RINGS_PER_PAIR,
+					att->window_size);
+		if (error)
+			return error;
+	}
+	return PVETH_ERR_NONE;
+}
+
+static void pvh_queue_init(struct pvh_port *port, u32 index,
+			   const struct pveth_queue_pair *pair)
+{
+	struct pvh_attachment *att = port->att;
+	struct pvh_queue *q = &port->queues[index];
+
+	q->call = att->doorbells[PVETH_VECTOR_QUEUE + index].call;
+	q->window = att->window;
+	q->window_size = att->window_size;
+	pvh_g2h_init(q, le64_to_cpu(pair->g2h), le64_to_cpu(pair->g2h_done),
+		     le32_to_cpu(pair->g2h_size));
+	pvh_h2g_init(q, le64_to_cpu(pair->h2g_post), le64_to_cpu(pair->h2g),
+		     le32_to_cpu(pair->h2g_size));
+}
+
+/* Start the queues, and tell the guest. */
+static void pvh_session_run(struct pvh_port *port,
+			    const struct pveth_guest_page *request)
+{
+	struct pvh_session *s = &port->session;
+	u32 i;
+
+	atomic_set(&s->violation, PVETH_ERR_NONE);
+	s->queue_pairs = le16_to_cpu(request->queue_pairs);
+	s->g2h_size = 0;
+	s->h2g_size = 0;
+	s->error = PVETH_ERR_NONE;
+	s->guest_error = PVETH_ERR_NONE;
+	s->count++;
+	s->state = PVH_SESSION_RUNNING;
+	for (i = 0; i < s->queue_pairs; i++) {
+		pvh_queue_init(port, i, &request->queue[i]);
+		s->g2h_size = max(s->g2h_size,
+				  le32_to_cpu(request->queue[i].g2h_size));
+		s->h2g_size = max(s->h2g_size,
+				  le32_to_cpu(request->queue[i].h2g_size));
+		napi_enable(&port->queues[i].napi);
+	}
+	WRITE_ONCE(port->active_queues, s->queue_pairs);
+	pvh_session_set_word(port, pvh_session_gen(port), PVETH_HOST_CONNECTED);
+
+	/* For what the guest sent before NAPI was there to see it */
+	for (i = 0; i < s->queue_pairs; i++) {
+		local_bh_disable();
+		napi_schedule(&port->queues[i].napi);
+		local_bh_enable();
+	}
+	if (!port->link_off)
+		netif_carrier_on(port->netdev);
+}
+
+/* Stop the queues, if they run, and tell the guest. */
+static void pvh_session_end(struct pvh_port *port, u32 gen, u32 state)
+{
+	struct pvh_session *s = &port->session;
+	u32 i;
+
+	if (s->state == PVH_SESSION_RUNNING) {
+		netif_carrier_off(port->netdev);
+		for (i = 0; i < s->queue_pairs; i++) {
+			napi_disable(&port->queues[i].napi);
+			pvh_h2g_uninit(&port->queues[i]);
+		}
+	}
+	pvh_session_set_word(port, gen, state);
+	switch (state) {
+	case PVETH_HOST_READY:
+		s->state = PVH_SESSION_READY;
+		break;
+	case PVETH_HOST_ERROR:
+		s->state = PVH_SESSION_FAILED;
+		break;
+	default:
+		s->state = PVH_SESSION_CLOSED;
+		break;
+	}
+	pvh_netlink_notify(port);
+}
+
+/* The guest is to blame. */
+static void pvh_session_fail(struct pvh_port *port, u32 error)
+{
+	struct pvh_session *s = &port->session;
+
+	if (net_ratelimit())
+		netdev_warn(port->netdev, "the guest %s (error %u)\n",
+			    s->state == PVH_SESSION_RUNNING ?
+			    "broke the protocol: link down until it connects anew" :
+			    "asks for an impossible session", error);
+	s->error = error;
+	s->protocol_errors++;
+	WRITE_ONCE(pvh_host_page(port->att)->error, cpu_to_le32(error));
+	pvh_session_end(port, pvh_session_gen(port), PVETH_HOST_ERROR);
+}
+
+/* The guest asks for a session, with this word. */
+static void pvh_session_answer(struct pvh_port *port, u32 guest)
+{
+	struct pvh_attachment *att = port->att;
+	struct pvh_session *s = &port->session;
+	struct pveth_guest_page *request;
+	u32 error = PVETH_ERR_NO_MEMORY;
+
+	request = kmalloc(sizeof(*request), GFP_KERNEL);
+	if (request) {
+		pvring_copy_in(request, pvh_guest_page(att), sizeof(*request));
+		/* For an older session, and about to be renewed? */
+		if (le32_to_cpu(request->host_gen) != pvh_session_gen(port))
+			goto free;
+		error = pvh_check_request(att, request);
+	}
+
+	s->peer = guest;
+	WRITE_ONCE(pvh_host_page(att)->peer, cpu_to_le32(guest));
+	if (error) {
+		pvh_session_fail(port, error);
+	} else {
+		pvh_session_run(port, request);
+		pvh_netlink_notify(port);
+	}
+free:
+	kfree(request);
+}
+
+/* Do what the guest's word and our own state ask for. */
+static void pvh_session_update(struct pvh_port *port)
+{
+	struct pvh_session *s = &port->session;
+	u32 guest, error;
+
+	if (s->state == PVH_SESSION_CLOSED)
+		return;
+	guest = le32_to_cpu(virt_load_acquire(&pvh_guest_page(port->att)->session));
+
+	error = atomic_read(&s->violation);
+	if (s->state == PVH_SESSION_RUNNING && error)
+		pvh_session_fail(port, error);
+
+	if (s->state != PVH_SESSION_READY && guest != s->peer) {
+		if (pveth_session_state(guest) == PVETH_GUEST_ERROR)
+			s->guest_error =
+				le32_to_cpu(READ_ONCE(pvh_guest_page(port->att)->error));
+		pvh_session_end(port,
+				pveth_session_next_gen(pvh_session_gen(port)),
+				PVETH_HOST_READY);
+	}
+
+	if (s->state == PVH_SESSION_READY &&
+	    pveth_session_state(guest) == PVETH_GUEST_CONNECT)
+		pvh_session_answer(port, guest);
+}
+
+static void pvh_session_work(struct work_struct *work)
+{
+	struct pvh_session *s = container_of(work, struct pvh_session, work);
+	struct pvh_port *port = container_of(s, struct pvh_port, session);
+
+	mutex_lock(&port->lock);
+	if (port->att && READ_ONCE(port->att->closed))
+		pvh_port_detach(port);
+	else
+		pvh_session_update(port);
+	mutex_unlock(&port->lock);
+}
+
+/**
+ * pvh_session_init() - have no session
+ * @port: the port
+ */
+void pvh_session_init(struct pvh_port *port)
+{
+	INIT_WORK(&port->session.work, pvh_session_work);
+}
+
+/**
+ * pvh_session_attach() - make the host's page of a window that was attached
+ * @port: the port, locked
+ *
+ * The window may have been attached before, and its guest may run.
+ */
+void pvh_session_attach(struct pvh_port *port)
+{
+	struct pvh_attachment *att = port->att;
+	struct pveth_host_page *page = pvh_host_page(att);
+	struct pvh_session *s = &port->session;
+	u32 found = le32_to_cpu(READ_ONCE(page->session));
+	u16 queue_pairs = att->vectors - PVETH_VECTOR_QUEUE;
+
+	lockdep_assert_held(&port->lock);
+	WRITE_ONCE(page->version_major, cpu_to_le16(PVETH_VERSION_MAJOR));
+	WRITE_ONCE(page->version_minor, cpu_to_le16(PVETH_VERSION_MINOR));
+	WRITE_ONCE(page->host_peer, cpu_to_le16(att->host_peer));
+	WRITE_ONCE(page->max_queue_pairs, cpu_to_le16(queue_pairs));
+	WRITE_ONCE(page->window_size, cpu_to_le64(att->window_size));
+	WRITE_ONCE(page->features, cpu_to_le64(PVH_FEATURES));
+	pvh_session_publish_config(port);
+	pvh_session_set_word(port, pveth_session_gen(found), PVETH_HOST_DOWN);
+	virt_store_release(&page->magic, cpu_to_le64(PVETH_MAGIC));
+
+	s->state = PVH_SESSION_CLOSED;
+	s->error = PVETH_ERR_NONE;
+	s->guest_error = PVETH_ERR_NONE;
+}
+
+/**
+ * pvh_session_open() - be ready for a guest's request
+ * @port: the port, locked and attached
+ */
+void pvh_session_open(struct pvh_port *port)
+{
+	u32 gen;
+
+	lockdep_assert_held(&port->lock);
+	port->session.state = PVH_SESSION_READY;
+	/* Twice, so that it is not taken for the end of a session. */
+	gen = pveth_session_next_gen(pvh_session_gen(port));
+	pvh_session_set_word(port, pveth_session_next_gen(gen),
+			     PVETH_HOST_READY);
+	pvh_session_update(port);
+}
+
+/**
+ * pvh_session_close() - end the session, and have no other
+ * @port: the port, locked and attached
+ *
+ * No queue runs any more when it returns.
+ */
+void pvh_session_close(struct pvh_port *port)
+{
+	lockdep_assert_held(&port->lock);
+	pvh_session_end(port, pvh_session_gen(port), PVETH_HOST_DOWN);
+}
+
+/**
+ * pvh_session_notify() - the guest rang, or has gone
+ * @port: the port
+ *
+ * Context: Any.
+ */
+void pvh_session_notify(struct pvh_port *port)
+{
+	schedule_work(&port->session.work);
+}
+
+/**
+ * pvh_session_break() - the guest broke the protocol: end the session
+ * @port: the port
+ * @error: what it did
+ *
+ * The first error of a session is the one that counts.
+ *
+ * Context: Any.
+ */
+void pvh_session_break(struct pvh_port *port, enum pveth_error error)
+{
+	if (!atomic_cmpxchg(&port->session.violation, PVETH_ERR_NONE, error))
+		schedule_work(&port->session.work);
+}
+
+/**
+ * pvh_session_publish_config() - tell the guest its link, MTU and MAC address
+ * @port: the port, locked and attached
+ */
+void pvh_session_publish_config(struct pvh_port *port)
+{
+	struct pveth_host_page *page = pvh_host_page(port->att);
+	u64 mac = pveth_mac_word(port->att->mac);
+
+	lockdep_assert_held(&port->lock);
+	WRITE_ONCE(page->link, cpu_to_le32(pvh_session_link(port)));
+	WRITE_ONCE(page->mtu, cpu_to_le32(READ_ONCE(port->netdev->mtu)));
+	WRITE_ONCE(page->mac, cpu_to_le64(mac));
+	pvh_ring_doorbell(port->att->doorbells[PVETH_VECTOR_SESSION].call);
+}
