@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the tests have in common. They run as root in the host VM of the rig:
+#
+#   guest 1            guest 2
+#   pveth              pveth            10.77.0.(10+N)/24, fd77::(10+N)/64
+#     |                  |
+#   vm1                vm2              ports, kind pveth
+#     '------ br0 -------'              10.77.0.1/24, fd77::1/64
+#
+# A test is a function that returns 0 or the exit status of what failed, or
+# calls skip. run_tests runs each in a subshell with errexit, prints KTAP, and
+# shows the output of those that fail.
+
+KSFT_SKIP=4
+BRIDGE=br0
+HOST4=10.77.0.1
+HOST6=fd77::1
+
+lib_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# The test programs in C are beside the scripts.
+PATH=$lib_dir:$PATH
+
+guest4() { echo "10.77.0.$((10 + $1))"; }
+guest6() { echo "fd77::$((10 + $1))"; }
+port() { echo "vm$1"; }
+
+# Say what is done before doing it, where.
+note() { echo "# $*" >&2; }
+host() { note "host: $*"; "$@"; }
+in_guest() { note "guest $1: ${*:2}"; guest "$@"; }
+
+fail() { note "FAILED: $*"; exit 1; }
+skip() { note "SKIP: $*"; exit $KSFT_SKIP; }
+
+# wait_for SECONDS COMMAND...: until the command succeeds. The time is only a
+# bound for what is broken: rigs are slow.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $end ]; then
+			fail "in vain waited for: $*"
+		fi
+		sleep 0.1
+	done
+}
+
+# port_field N FIELD: what pvethctl knows of the port of guest N
+port_field() { pvethctl show "$(port "$1")" --json | jq -r ".$2"; }
+port_is() { [ "$(port_field "$1" state)" = "$2" ]; }
+host_carrier() { [ "$(cat "/sys/class/net/$(port "$1")/carrier")" = 1 ]; }
+host_no_carrier() { ! host_carrier "$1"; }
+
+# The name of the pveth interface in guest N
+guest_if() {
+	# shellcheck disable=SC2016
+	guest "$1" 'basename "$(ls -d /sys/bus/pci/drivers/pveth/0*/net/*)"'
+}
+guest_carrier() { guest "$1" "[ \$(cat /sys/class/net/$2/carrier) = 1 ]"; }
+guest_no_carrier() { guest "$1" "[ \$(cat /sys/class/net/$2/carrier) = 0 ]"; }
+
+# link_up N: the port of guest N carries frames in both directions
+link_up() {
+	wait_for 60 ping -c 1 -W 1 "$(guest4 "$1")"
+	wait_for 60 ping -6 -c 1 -W 1 "$(guest6 "$1")"
+}
+
+# The value of a counter of ethtool -S, summed over queues
+# host_stat N NAME, guest_stat N NAME
+sum_stat() { awk -v n="_$1:" 'index($1, n) { s += $2 } END { print s + 0 }'; }
+host_stat() { ethtool -S "$(port "$1")" | sum_stat "$2"; }
+guest_stat() { guest "$1" ethtool -S "$(guest_if "$1")" | sum_stat "$2"; }
+
+# Kept until the script ends, then run in reverse order.
+cleanup_commands=()
+at_exit() { cleanup_commands+=("$*"); }
+run_cleanup() {
+	local i
+	for ((i = ${#cleanup_commands[@]} - 1; i >= 0; i--)); do
+		eval "${cleanup_commands[i]}" || true
+	done
+}
+
+show_state() {
+	pvethctl show 2>&1 || true
+	ip -s -d link show type pveth 2>&1 || true
+	bridge link 2>&1 || true
+	dmesg | tail -n 20
+}
+
+# run_tests NAME...: functions of these names, described by their names
+run_tests() {
+	local name status failed=0 n=0 log
+	log=$(mktemp)
+	trap 'run_cleanup; rm -f "$log"' EXIT
+	echo "TAP version 13"
+	echo "1..$#"
+	for name in "$@"; do
+		n=$((n + 1))
+		# In a condition errexit would be off.
+		set +e
+		(set -eE; trap run_cleanup EXIT; cleanup_commands=(); "$name") \
+			>"$log" 2>&1
+		status=$?
+		set -e
+		case $status in
+		0)
+			echo "ok $n $name" ;;
+		"$KSFT_SKIP")
+			echo "ok $n $name # SKIP $(sed -n 's/^# SKIP: //p' "$log")" ;;
+		*)
+			failed=$((failed + 1))
+			show_state >>"$log" 2>&1
+			sed 's/^\(# \)\?/# /' "$log"
+			echo "not ok $n $name" ;;
+		esac
+	done
+	[ $failed -eq 0 ]
+}
+
+set -e
