@@ -29,7 +29,7 @@
  */
 void pvh_ring_doorbell(struct eventfd_ctx *call)
 {
-	eventfd_signal(call, 1);
+	eventfd_signal(call);
 }
 
 /* The guest rang, or the last file is closed. Called with the wait queue's lock

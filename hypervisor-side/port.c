@@ -241,9 +241,7 @@ static int pvh_validate(struct nlattr *tb[], struct nlattr *data[],
 	return 0;
 }
 
-static int pvh_newlink(struct net *net, struct net_device *netdev,
-		       struct nlattr *tb[], struct nlattr *data[],
-		       struct netlink_ext_ack *extack)
+RTNL_NEWLINK_DEFINE(pvh_newlink, netdev, params, extack)
 {
 	struct pvh_port *port = netdev_priv(netdev);
 	int err;
@@ -254,7 +252,7 @@ static int pvh_newlink(struct net *net, struct net_device *netdev,
 			       "numtxqueues and numrxqueues must be the same, 1 to 16");
 		return -EINVAL;
 	}
-	if (!tb[IFLA_ADDRESS])
+	if (!params->tb[IFLA_ADDRESS])
 		eth_hw_addr_random(netdev);
 
 	err = register_netdevice(netdev);
@@ -264,7 +262,7 @@ static int pvh_newlink(struct net *net, struct net_device *netdev,
 	/* So that work for a guest is a thread, to be accounted and pinned,
 	 * and not the time of whoever is interrupted.
 	 */
-	err = dev_set_threaded(netdev, true);
+	err = dev_set_threaded(netdev, NETDEV_NAPI_THREADED_ENABLED);
 	if (err) {
 		NL_SET_ERR_MSG(extack, "no threads for the port");
 		unregister_netdevice(netdev);
