@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make demo    a guest that talks to the world through pveth
+# make check   all tests; ends with "N passed, N failed, N skipped"
+#
+# Both install what they need, and run as root on Debian 12.
+
+# Kernel to build the modules for: a flavour or a kit of scripts/kernel
+KERNEL ?= stock
+
+all: modules tools
+
+modules:
+	scripts/deps build
+	scripts/modules $(KERNEL)
+
+tools:
+	scripts/deps build
+	$(MAKE) -C hypervisor-side/pvethd O=$(CURDIR)/build/bin
+
+demo:
+	scripts/deps
+	scripts/demo
+
+check:
+	scripts/deps
+	scripts/check
+
+# The same tests in the rig with the debug kernel as host and as guest
+check-debug:
+	scripts/deps
+	scripts/check --only rig --kernel debug
+
+check-debug-short:
+	scripts/deps
+	scripts/check --only rig --kernel debug --short
+
+# 50 boots with two guests each
+soak:
+	scripts/deps
+	scripts/rig soak 50
+
+lint:
+	scripts/deps
+	scripts/lint
+
+clean:
+	rm -rf build
+
+.PHONY: all modules tools demo check check-debug check-debug-short soak lint clean
