@@ -33,7 +33,7 @@ inputs()
 
 refresh()
 {
-	[ ! -x "$here/deps" ] || "$here/deps" build >&2
+	"$here/deps" build >&2
 	apt_update now
 }
 
@@ -82,7 +82,7 @@ make_kit()
 	} | sed "s/\$/=$version/" > "$work/packages"
 	mkdir "$work/debs"
 	(
-		cd "$work/debs"
+		cd "$work/debs" || exit
 		mapfile -t packages < "$work/packages"
 		apt apt-get -qq download "${packages[@]}" >&2
 	)
@@ -102,7 +102,7 @@ make_kit()
 	rm -f "$found/build" "$found/source"
 	mv "$(first "$found/vmlinuz" "$dest/boot/vmlinuz-$release")" "$kit/vmlinuz"
 	mv "$(first "$found/config" "$dest/boot/config-$release")" "$kit/config"
-	rm -rf "$kit/boot" "$kit/usr/share"
+	rm -rf "${kit:?}"/{boot,usr/share}
 	depmod -b "$kit" "$release"
 	echo "$release" > "$kit/release"
 	ln -s "lib/modules/$release" "$kit/modules"

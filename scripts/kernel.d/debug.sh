@@ -16,7 +16,7 @@ inputs()
 
 refresh()
 {
-	[ ! -x "$here/deps" ] || "$here/deps" build debug >&2
+	"$here/deps" build >&2
 }
 
 # olddefconfig silently drops what it cannot set: no option may be lost so

@@ -96,7 +96,7 @@ apt_closure()
 
 	echo "$1"
 	for dep in $(apt apt-cache show "$1=$2" 2> /dev/null |
-		sed -n 's/^Depends: //p' | tr ',|' '\n\n' |
+		sed -n 's/^Depends: //p' | tr -s ',|' '\n' |
 		awk -v want="$3" '$1 ~ want { print $1 }'); do
 		apt_closure "$dep" "$2" "$3"
 	done | sort -u
