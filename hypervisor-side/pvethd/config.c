@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a port is configured to be, and JSON: in requests and in state files
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "pvethd.h"
+
+#define DEFAULT_MTU		1500
+#define DEFAULT_QUEUE_WINDOW	(4ULL << 20)
+
+/* Less has no room for the smallest rings with a buffer for each entry. */
+#define MIN_QUEUE_WINDOW	(512ULL << 10)
+/* The kernel takes no more. */
+#define MAX_WINDOW		(4ULL << 30)
+
+static uint64_t power_of_two_from(uint64_t n)
+{
+	uint64_t p = 1;
+
+	while (p < n)
+		p <<= 1;
+	return p;
+}
+
+static void format_size(char *text, size_t len, uint64_t bytes)
+{
+	if (bytes >= 1 << 20 && !(bytes & ((1 << 20) - 1)))
+		snprintf(text, len, "%" PRIu64 "M", bytes >> 20);
+	else if (bytes >= 1 << 10 && !(bytes & ((1 << 10) - 1)))
+		snprintf(text, len, "%" PRIu64 "K", bytes >> 10);
+	else
+		snprintf(text, len, "%" PRIu64, bytes);
+}
+
+static int check_window_size(uint64_t size, unsigned int queues, struct error *err)
+{
+	uint64_t min = power_of_two_from(MIN_QUEUE_WINDOW * queues);
+	char low[32], high[32];
+
+	if (size < min || size > MAX_WINDOW) {
+		format_size(low, sizeof(low), min);
+		format_size(high, sizeof(high), MAX_WINDOW);
+		return error_set(err, "a window of %" PRIu64 " bytes is too %s: with %u queue pair%s it must be a power of two from %s to %s",
+				 size, size < min ? "small" : "large", queues,
+				 queues == 1 ? "" : "s", low, high);
+	}
+	if (size & (size - 1)) {
+		format_size(low, sizeof(low), power_of_two_from(size) >> 1);
+		format_size(high, sizeof(high), power_of_two_from(size));
+		return error_set(err, "a window of %" PRIu64 " bytes is no power of two: %s or %s would be",
+				 size, low, high);
+	}
+	return 0;
+}
+
+static int check_mode(const char *mode, struct error *err)
+{
+	if (!strcmp(mode, "window"))
+		return 0;
+	if (!strcmp(mode, "direct"))
+		return error_set(err, "direct mode is not there yet: use --mode window");
+	return error_set(err, "'%s' is no memory mode: use window", mode);
+}
+
+static int copy_owner(char *to, size_t len, const char *from, const char *what,
+		      struct error *err)
+{
+	if (strlen(from) >= len)
+		return error_set(err, "the name of the %s is longer than %zu characters", what,
+				 len - 1);
+	strcpy(to, from);
+	return 0;
+}
+
+static int random_mac(uint8_t *mac, struct error *err)
+{
+	if (getrandom(mac, 6, 0) != 6)
+		return error_set(err, "no random numbers: %s", strerror(errno));
+	mac[0] = (mac[0] & ~1) | 2;	/* unicast, locally administered */
+	return 0;
+}
+
+static int range_check(json_int_t value, json_int_t min, json_int_t max, const char *what,
+		       struct error *err)
+{
+	if (value < min || value > max)
+		return error_set(err, "%s must be from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+				 ", not %" JSON_INTEGER_FORMAT, what, min, max, value);
+	return 0;
+}
+
+/**
+ * config_from_json() - read and check the configuration of a port
+ * @json: an object with "name", and what else is not to have its default
+ * @config: receives it
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int config_from_json(json_t *json, struct port_config *config, struct error *err)
+{
+	const char *name, *mac = NULL, *mode = "window", *user = "", *group = "";
+	json_int_t queues = 1, mtu = DEFAULT_MTU, window_size = 0;
+	json_error_t jerr;
+
+	if (json_unpack_ex(json, &jerr, JSON_STRICT,
+			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?s, s?s}",
+			   "name", &name, "mac", &mac, "queues", &queues, "mtu", &mtu,
+			   "window_size", &window_size, "mode", &mode,
+			   "socket_user", &user, "socket_group", &group))
+		return error_set(err, "not a port's configuration: %s", jerr.text);
+
+	memset(config, 0, sizeof(*config));
+	if (parse_name(name, err) || check_mode(mode, err) ||
+	    range_check(queues, 1, PVETH_MAX_QUEUE_PAIRS, "the number of queue pairs", err) ||
+	    range_check(mtu, PVETH_MIN_MTU, PVETH_MAX_MTU, "the MTU", err))
+		return -1;
+	strcpy(config->name, name);
+	config->queues = queues;
+	config->mtu = mtu;
+
+	if (json_object_get(json, "window_size"))
+		config->window_size = window_size < 0 ? 0 : window_size;
+	else
+		config->window_size = power_of_two_from(DEFAULT_QUEUE_WINDOW * queues);
+	if (check_window_size(config->window_size, queues, err))
+		return -1;
+
+	if (copy_owner(config->socket_user, sizeof(config->socket_user), user, "user", err) ||
+	    copy_owner(config->socket_group, sizeof(config->socket_group), group, "group", err))
+		return -1;
+	return mac ? parse_mac(mac, config->mac, err) : random_mac(config->mac, err);
+}
+
+/**
+ * config_to_json() - the inverse of config_from_json()
+ * @config: the configuration
+ *
+ * Return: the object, or NULL if there is no memory.
+ */
+json_t *config_to_json(const struct port_config *config)
+{
+	const uint8_t *m = config->mac;
+	char mac[18];
+
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x",
+		 m[0], m[1], m[2], m[3], m[4], m[5]);
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s}",
+			 "name", config->name, "mac", mac,
+			 "queues", (json_int_t)config->queues,
+			 "mtu", (json_int_t)config->mtu,
+			 "window_size", (json_int_t)config->window_size,
+			 "mode", "window",
+			 "socket_user", config->socket_user,
+			 "socket_group", config->socket_group);
+}

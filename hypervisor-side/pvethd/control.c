@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests from pvethctl, on RUN_DIR/control
+ *
+ * A request is a JSON object in one line, and so is its reply: {"result": ...}
+ * or {"error": "..."}. The requests:
+ *
+ *	{"command": "add", ...}			what config_from_json() takes
+ *	{"command": "del", "name": NAME}
+ *	{"command": "list"}
+ *	{"command": "show", "name": NAME}
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+
+#include "pvethd.h"
+
+#define MAX_REQUEST	(64 << 10)
+
+static const struct timeval patience = { .tv_sec = 10 };
+
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static struct event *accept_event;
+static int listen_fd = -1;
+static unsigned int connections;
+
+static struct port *find(json_t *request, struct error *err)
+{
+	struct port *port;
+	json_error_t jerr;
+	const char *name;
+
+	if (json_unpack_ex(request, &jerr, JSON_STRICT, "{s:s, s:s}", "command", &name,
+			   "name", &name)) {
+		error_set(err, "not a request: %s", jerr.text);
+		return NULL;
+	}
+	port = port_find(name);
+	if (!port)
+		error_set(err, "there is no port '%s'", name);
+	return port;
+}
+
+static json_t *add(json_t *request, struct error *err)
+{
+	struct port_config config;
+	struct port *port;
+
+	json_object_del(request, "command");
+	if (config_from_json(request, &config, err))
+		return NULL;
+	port = port_add(&config, err);
+	return port ? port_to_json(port) : NULL;
+}
+
+static json_t *del(json_t *request, struct error *err)
+{
+	struct port *port = find(request, err);
+	json_t *result;
+
+	if (!port)
+		return NULL;
+	result = json_pack("{s:s}", "name", port->config.name);
+	if (port_del(port, err)) {
+		json_decref(result);
+		return NULL;
+	}
+	return result;
+}
+
+static json_t *list(json_t *request, struct error *err)
+{
+	(void)request;
+	(void)err;
+	return ports_to_json();
+}
+
+static json_t *show(json_t *request, struct error *err)
+{
+	struct port *port = find(request, err);
+
+	return port ? port_to_json(port) : NULL;
+}
+
+static const struct command {
+	const char *name;
+	json_t *(*run)(json_t *request, struct error *err);
+} commands[] = {
+	{ "add", add },
+	{ "del", del },
+	{ "list", list },
+	{ "show", show },
+};
+
+static json_t *run(json_t *request, struct error *err)
+{
+	const char *name = json_string_value(json_object_get(request, "command"));
+	const struct command *command;
+
+	if (!name) {
+		error_set(err, "not a request: it has no \"command\"");
+		return NULL;
+	}
+	for (command = commands; command < commands + sizeof(commands) / sizeof(*commands);
+	     command++)
+		if (!strcmp(name, command->name))
+			return command->run(request, err);
+	error_set(err, "there is no command '%.40s'", name);
+	return NULL;
+}
+
+static char *answer(const char *line, size_t len)
+{
+	json_t *request, *reply, *result = NULL;
+	struct error err = { "out of memory" };
+	json_error_t jerr;
+	char *text;
+
+	request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &jerr);
+	if (request)
+		result = run(request, &err);
+	else
+		error_set(&err, "not a request: %s", jerr.text);
+	json_decref(request);
+	reply = result ? json_pack("{s:o}", "result", result) :
+			 json_pack("{s:s}", "error", err.text);
+	text = json_dumps(reply, JSON_COMPACT);
+	json_decref(reply);
+	return text;
+}
+
+static void connection_close(struct bufferevent *connection)
+{
+	bufferevent_free(connection);
+	if (connections-- == PVETHD_MAX_CLIENTS)
+		event_add(accept_event, NULL);
+}
+
+static void connection_written(struct bufferevent *connection, void *arg)
+{
+	(void)arg;
+	connection_close(connection);
+}
+
+static void connection_event(struct bufferevent *connection, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	connection_close(connection);
+}
+
+static void connection_readable(struct bufferevent *connection, void *arg)
+{
+	struct evbuffer *input = bufferevent_get_input(connection);
+	char *line, *text;
+	size_t len;
+
+	(void)arg;
+	line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF);
+	if (!line) {
+		if (evbuffer_get_length(input) >= MAX_REQUEST)
+			connection_close(connection);
+		return;
+	}
+	text = answer(line, len);
+	free(line);
+	if (!text) {
+		connection_close(connection);
+		return;
+	}
+	bufferevent_disable(connection, EV_READ);
+	bufferevent_setcb(connection, NULL, connection_written, connection_event, NULL);
+	evbuffer_add_printf(bufferevent_get_output(connection), "%s\n", text);
+	free(text);
+}
+
+static void control_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct event_base *base = arg;
+	struct bufferevent *connection;
+
+	(void)what;
+	fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	connection = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!connection) {
+		close(fd);
+		return;
+	}
+	if (++connections == PVETHD_MAX_CLIENTS)
+		event_del(accept_event);
+	bufferevent_setcb(connection, connection_readable, NULL, connection_event, NULL);
+	bufferevent_setwatermark(connection, EV_READ, 0, MAX_REQUEST);
+	bufferevent_set_timeouts(connection, &patience, &patience);
+	bufferevent_enable(connection, EV_READ | EV_WRITE);
+}
+
+/**
+ * control_open() - open the control socket
+ * @base: where its events go
+ * @run_dir: where it is
+ * @err: receives what is wrong
+ *
+ * Only the user that pvethd runs as, which is root, can connect.
+ *
+ * Return: 0, or -1.
+ */
+int control_open(struct event_base *base, const char *run_dir, struct error *err)
+{
+	strcpy(address.sun_path, run_dir);
+	strcat(address.sun_path, "/control");
+	unlink(address.sun_path);
+	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listen_fd < 0 || bind(listen_fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    chmod(address.sun_path, 0600) || listen(listen_fd, 64))
+		return error_set(err, "cannot make the socket %s: %s", address.sun_path,
+				 strerror(errno));
+	accept_event = event_new(base, listen_fd, EV_READ | EV_PERSIST, control_accept, base);
+	if (!accept_event || event_add(accept_event, NULL))
+		return error_set(err, "out of memory");
+	return 0;
+}
+
+void control_close(void)
+{
+	if (accept_event)
+		event_free(accept_event);
+	accept_event = NULL;
+	if (listen_fd < 0)
+		return;
+	unlink(address.sun_path);
+	close(listen_fd);
+	listen_fd = -1;
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A port in JSON, as users see it; pvethctl(8) says what is in it
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+static const char *const state_names[] = {
+	[PVETH_PORT_STATE_DETACHED] = "detached",
+	[PVETH_PORT_STATE_DOWN] = "down",
+	[PVETH_PORT_STATE_READY] = "ready",
+	[PVETH_PORT_STATE_CONNECTED] = "connected",
+	[PVETH_PORT_STATE_ERROR] = "error",
+};
+
+static const char *const error_names[] = {
+	[PVETH_ERR_FEATURES] = "features",
+	[PVETH_ERR_QUEUES] = "queues",
+	[PVETH_ERR_RING_SIZE] = "ring-size",
+	[PVETH_ERR_RING_ADDR] = "ring-addr",
+	[PVETH_ERR_RESERVED] = "reserved",
+	[PVETH_ERR_INDEX] = "index",
+	[PVETH_ERR_FRAME] = "frame",
+	[PVETH_ERR_DESC_ADDR] = "desc-addr",
+	[PVETH_ERR_DESC_LEN] = "desc-len",
+	[PVETH_ERR_DESC_ID] = "desc-id",
+	[PVETH_ERR_OFFLOAD] = "offload",
+	[PVETH_ERR_NO_MEMORY] = "no-memory",
+};
+
+static const char *const stat_names[] = {
+	[PVETH_A_PORT_STATS_G2H_FRAMES] = "g2h_frames",
+	[PVETH_A_PORT_STATS_G2H_BYTES] = "g2h_bytes",
+	[PVETH_A_PORT_STATS_G2H_BAD] = "g2h_bad",
+	[PVETH_A_PORT_STATS_G2H_DROPPED] = "g2h_dropped",
+	[PVETH_A_PORT_STATS_H2G_FRAMES] = "h2g_frames",
+	[PVETH_A_PORT_STATS_H2G_BYTES] = "h2g_bytes",
+	[PVETH_A_PORT_STATS_H2G_DROPPED] = "h2g_dropped",
+	[PVETH_A_PORT_STATS_KICKS] = "kicks",
+	[PVETH_A_PORT_STATS_CALLS] = "calls",
+	[PVETH_A_PORT_STATS_PROTOCOL_ERRORS] = "protocol_errors",
+};
+
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* A kernel that is newer than this daemon may have others. */
+static json_t *name_of(const char *const *names, size_t count, uint32_t value)
+{
+	if (value < count && names[value])
+		return json_string(names[value]);
+	return json_sprintf("%" PRIu32, value);
+}
+
+static json_t *error_name(uint32_t error)
+{
+	return error ? name_of(error_names, COUNT(error_names), error) : json_null();
+}
+
+static json_t *stats_to_json(const uint64_t *stats)
+{
+	json_t *json = json_object();
+	size_t i;
+
+	for (i = 0; i < COUNT(stat_names); i++)
+		if (stat_names[i])
+			json_object_set_new(json, stat_names[i], json_integer(stats[i]));
+	return json;
+}
+
+static json_t *mac_to_json(const uint8_t *m)
+{
+	static const uint8_t none[6];
+
+	if (!memcmp(m, none, sizeof(none)))
+		return json_null();
+	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
+/* In an option of QEMU a comma is written twice. */
+static char *escape_commas(const char *text)
+{
+	char *escaped = malloc(2 * strlen(text) + 1);
+	char *p = escaped;
+
+	for (; p && *text; text++) {
+		if (*text == ',')
+			*p++ = ',';
+		*p++ = *text;
+	}
+	if (p)
+		*p = '\0';
+	return escaped;
+}
+
+static json_t *qemu_args(const struct port *port)
+{
+	char *path = escape_commas(port->socket);
+	const char *name = port->config.name;
+	json_t *args;
+
+	args = json_pack("[s, o, s, o]",
+			 "-chardev",
+			 json_sprintf("socket,id=pveth-%s,path=%s", name, path ? path : ""),
+			 "-device",
+			 json_sprintf("ivshmem-doorbell,id=pveth-%s-dev,chardev=pveth-%s,vectors=%u",
+				      name, name, PVETH_VECTOR_QUEUE + port->config.queues));
+	free(path);
+	return args;
+}
+
+/* In an attribute's value, within single quotes */
+static char *escape_xml(const char *text)
+{
+	/* Nothing is longer than &apos; */
+	char *escaped = malloc(6 * strlen(text) + 1);
+	char *p = escaped;
+
+	for (; p && *text; text++) {
+		switch (*text) {
+		case '&':
+			p = stpcpy(p, "&amp;");
+			break;
+		case '<':
+			p = stpcpy(p, "&lt;");
+			break;
+		case '\'':
+			p = stpcpy(p, "&apos;");
+			break;
+		default:
+			*p++ = *text;
+		}
+	}
+	if (p)
+		*p = '\0';
+	return escaped;
+}
+
+static json_t *libvirt_xml(const struct port *port)
+{
+	char *path = escape_xml(port->socket);
+	json_t *xml;
+
+	xml = json_sprintf("<shmem name='pveth-%s'>\n"
+			   "  <model type='ivshmem-doorbell'/>\n"
+			   "  <server path='%s'/>\n"
+			   "  <msi vectors='%u' ioeventfd='on'/>\n"
+			   "</shmem>\n",
+			   port->config.name, path ? path : "",
+			   PVETH_VECTOR_QUEUE + port->config.queues);
+	free(path);
+	return xml;
+}
+
+/**
+ * port_to_json() - describe a port
+ * @port: the port
+ *
+ * Return: an object, or NULL if there is no memory.
+ */
+json_t *port_to_json(const struct port *port)
+{
+	json_t *json = config_to_json(&port->config);
+	struct port_status status = {};
+	const char *problem = port->problem;
+	struct link_info link = {};
+	struct error err;
+	json_t *state;
+
+	if (link_get(port->config.name, &link, &err) || strcmp(link.kind, PVETH_KIND)) {
+		link.ifindex = 0;
+		state = json_string("absent");
+	} else if (port_status_get(link.ifindex, &status, &err)) {
+		memset(&status, 0, sizeof(status));
+		state = json_string("unknown");
+		problem = err.text;
+	} else {
+		state = name_of(state_names, COUNT(state_names), status.state);
+	}
+	if (link.ifindex)
+		json_object_set_new(json, "mtu", json_integer(link.mtu));
+
+	json_object_update_new(json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
+		"ifindex", link.ifindex ? json_integer(link.ifindex) : json_null(),
+		"state", state,
+		"error", error_name(status.error),
+		"guest_error", error_name(status.guest_error),
+		"problem", *problem ? json_string(problem) : json_null(),
+		"socket", port->socket,
+		"clients", clients_to_json(port)));
+	json_object_update_new(json, json_pack("{s:I, s:I, s:o, s:I, s:o, s:o, s:o}",
+		"sessions", (json_int_t)status.sessions,
+		"session_queues", (json_int_t)status.queue_pairs,
+		"features", json_sprintf("0x%" PRIx64, status.features),
+		"guest_mtu", (json_int_t)status.guest_mtu,
+		"guest_mac", mac_to_json(status.guest_current_mac),
+		"stats", stats_to_json(status.stats),
+		"qemu_args", qemu_args(port)));
+	json_object_set_new(json, "libvirt_xml", libvirt_xml(port));
+	return json;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Errors to be shown to users, and words of users into values
+ */
+#ifndef _PVETHD_ERROR_H
+#define _PVETHD_ERROR_H
+
+#include <stdint.h>
+
+#define ERROR_TEXT	512
+
+struct error {
+	char text[ERROR_TEXT];
+};
+
+int error_set(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+int parse_name(const char *text, struct error *err);
+int parse_size(const char *text, uint64_t *bytes, struct error *err);
+int parse_mac(const char *text, uint8_t *mac, struct error *err);
+int parse_number(const char *text, unsigned int min, unsigned int max, unsigned int *value,
+		 struct error *err);
+
+#endif /* _PVETHD_ERROR_H */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel as pvethd sees it
+ *
+ * All that pvethd asks of the kernel's network goes through here. netlink.c,
+ * rtnl.c and genl.c are the real kernel; selftests/pvethd/fake_kernel.c is
+ * another for tests. The functions return a negative errno.
+ */
+#ifndef _PVETHD_KERNEL_H
+#define _PVETHD_KERNEL_H
+
+#include <event2/event.h>
+
+#include <linux/pveth_netlink.h>
+
+#include "pvethd.h"
+
+/* rtnl link kind of a port */
+#define PVETH_KIND	"pveth"
+
+/**
+ * struct link_info - a network interface
+ * @ifindex: its index
+ * @kind: its rtnl link kind, empty if it has none
+ * @mtu: its MTU
+ * @queues: the number of its transmit queues
+ */
+struct link_info {
+	unsigned int ifindex;
+	char kind[32];
+	uint32_t mtu;
+	uint32_t queues;
+};
+
+/**
+ * struct port_status - a port as the kernel knows it: Documentation/netlink/specs/pveth.yaml
+ */
+struct port_status {
+	uint32_t state;
+	uint32_t error;
+	uint32_t guest_error;
+	uint16_t queue_pairs;
+	uint64_t features;
+	uint64_t sessions;
+	uint32_t guest_mtu;
+	uint8_t guest_current_mac[6];
+	uint64_t stats[PVETH_A_PORT_STATS_MAX + 1];
+};
+
+/* netlink.c APIs: */
+
+/* From now on changes are reported to ports_interface_changed(),
+ * ports_refresh() and ports_module_loaded(), from the event loop.
+ */
+int kernel_open(struct event_base *base, struct error *err);
+void kernel_close(void);
+
+/* rtnl.c APIs: */
+
+/* -ENODEV if there is no interface of that name */
+int link_get(const char *name, struct link_info *link, struct error *err);
+/* The new interface is up. */
+int link_add(const struct port_config *config, struct error *err);
+int link_set(unsigned int ifindex, uint32_t mtu, struct error *err);
+int link_del(unsigned int ifindex, struct error *err);
+
+/* genl.c APIs: */
+
+/* The kernel module is loaded. */
+bool kernel_has_ports(void);
+int port_status_get(unsigned int ifindex, struct port_status *status, struct error *err);
+/* -EBUSY if the port is attached already. The window is only looked at. */
+int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *guest,
+		const void *window, struct error *err);
+
+#endif /* _PVETHD_KERNEL_H */

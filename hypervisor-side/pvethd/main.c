@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pvethd: options, becoming a daemon, the event loop
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+#define DEFAULT_RUN_DIR		"/run/pveth"
+#define DEFAULT_STATE_DIR	"/var/lib/pveth"
+
+/* Exit status: pvethd(8) */
+#define EXIT_USAGE		2
+
+/* A socket's path has at most 107 characters, and "/", a name and ".sock" are
+ * to fit behind the directory.
+ */
+#define MAX_RUN_DIR		(107 - 1 - (IFNAMSIZ - 1) - 5)
+
+static const char usage[] =
+"Usage: pvethd [OPTION]...\n"
+"Serve pveth ports to QEMU. Goes into the background when it is ready.\n"
+"\n"
+"  --foreground       stay in the foreground, and write messages to stderr\n"
+"  --run-dir DIR      directory of sockets [" DEFAULT_RUN_DIR "]\n"
+"  --state-dir DIR    directory of the ports' configuration [" DEFAULT_STATE_DIR "]\n"
+"  --help             show this\n"
+"  --version          show the version\n"
+"\n"
+"Exit status: 0 all is well, 1 it failed, 2 the command line is wrong.\n";
+
+struct options {
+	bool foreground;
+	const char *run_dir;
+	const char *state_dir;
+};
+
+static void parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option table[] = {
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "run-dir", required_argument, NULL, 'r' },
+		{ "state-dir", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			options->foreground = true;
+			break;
+		case 'r':
+			options->run_dir = optarg;
+			break;
+		case 's':
+			options->state_dir = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(EXIT_SUCCESS);
+		case 'v':
+			puts("pvethd " PVETHD_VERSION);
+			exit(EXIT_SUCCESS);
+		default:
+			fputs("Try 'pvethd --help'.\n", stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "pvethd: '%s' is no option\nTry 'pvethd --help'.\n", argv[optind]);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* What is in it decides who can connect, so that nobody else may write to it.
+ * QEMU is told its absolute path.
+ */
+static int open_run_dir(struct options *options, struct error *err)
+{
+	static char dir[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (mkdir(options->run_dir, 0755) && errno != EEXIST)
+		return error_set(err, "cannot make the directory %s: %s", options->run_dir,
+				 strerror(errno));
+	if (!realpath(options->run_dir, dir))
+		return error_set(err, "cannot find the directory %s: %s", options->run_dir,
+				 strerror(errno));
+	if (strlen(dir) > MAX_RUN_DIR)
+		return error_set(err, "the path %s is too long for sockets: --run-dir takes at most %d characters",
+				 dir, MAX_RUN_DIR);
+	options->run_dir = dir;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return error_set(err, "cannot open the directory %s: %s", dir, strerror(errno));
+	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(err, "the directory %s must belong to the user that runs pvethd, and nobody else may write to it",
+				 dir);
+	/* The lock lasts as long as this process, and those that it forks. */
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return error_set(err, "another pvethd uses %s: stop it first, or use another --run-dir",
+				 dir);
+	return error_set(err, "cannot lock %s: %s", dir, strerror(errno));
+}
+
+/* Windows are pinned, and each port takes dozens of files. What is not allowed
+ * is reported when it is missed.
+ */
+static void raise_limits(void)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void stop(evutil_socket_t signal, short what, void *arg)
+{
+	(void)signal;
+	(void)what;
+	event_base_loopbreak(arg);
+}
+
+/* As sd_notify(3) does it */
+static void tell_systemd(const char *state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	socklen_t len;
+	int fd;
+
+	if (!path || strlen(path) >= sizeof(addr.sun_path))
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	strcpy(addr.sun_path, path);
+	len = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+	if (addr.sun_path[0] == '@')
+		addr.sun_path[0] = '\0';
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&addr, len) < 0)
+		log_error("cannot tell systemd that %s: %s", state, strerror(errno));
+	close(fd);
+}
+
+/* The parent waits until the child says that it is ready, and exits; the child
+ * goes on, and gets where to say it. Called without other threads or events.
+ */
+static int fork_daemon(struct error *err)
+{
+	char ready;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return error_set(err, "cannot make a pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		return error_set(err, "cannot fork: %s", strerror(errno));
+	if (pid) {
+		close(fds[1]);
+		/* If it fails, it has said why, on the same stderr. */
+		_exit(read(fds[0], &ready, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	close(fds[0]);
+	setsid();
+	if (chdir("/"))
+		return error_set(err, "cannot enter /: %s", strerror(errno));
+	return fds[1];
+}
+
+static int leave_terminal(int ready_fd, struct error *err)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		return error_set(err, "cannot use /dev/null: %s", strerror(errno));
+	if (write(ready_fd, "", 1) != 1)
+		return error_set(err, "nobody waits for this daemon: %s", strerror(errno));
+	close(ready_fd);
+	log_to_syslog();
+	dup2(null, STDERR_FILENO);
+	close(null);
+	return 0;
+}
+
+static int serve(struct event_base *base, const struct options *options, int ready_fd,
+		 struct error *err)
+{
+	if (kernel_open(base, err) ||
+	    ports_open(base, options->run_dir, err) ||
+	    control_open(base, options->run_dir, err))
+		return -1;
+	if (ready_fd >= 0 && leave_terminal(ready_fd, err))
+		return -1;
+	tell_systemd("READY=1");
+	log_info("ready");
+	event_base_dispatch(base);
+	tell_systemd("STOPPING=1");
+	log_info("stopping; ports and their guests stay");
+	return 0;
+}
+
+static int run(struct options *options, struct error *err)
+{
+	const int signals[] = { SIGTERM, SIGINT };
+	struct event *event[2] = {};
+	struct event_base *base;
+	int ready_fd = -1;
+	unsigned int i;
+	int ret = -1;
+
+	if (open_run_dir(options, err) || state_open(options->state_dir, err))
+		return -1;
+	if (!options->foreground) {
+		ready_fd = fork_daemon(err);
+		if (ready_fd < 0)
+			return -1;
+	}
+	raise_limits();
+	base = event_base_new();
+	if (!base)
+		return error_set(err, "cannot make an event loop");
+	for (i = 0; i < 2; i++) {
+		event[i] = evsignal_new(base, signals[i], stop, base);
+		if (!event[i] || event_add(event[i], NULL)) {
+			error_set(err, "out of memory");
+			goto out;
+		}
+	}
+	ret = serve(base, options, ready_fd, err);
+	control_close();
+	ports_close();
+	kernel_close();
+out:
+	for (i = 0; i < 2; i++)
+		if (event[i])
+			event_free(event[i]);
+	event_base_free(base);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {
+		.run_dir = DEFAULT_RUN_DIR,
+		.state_dir = DEFAULT_STATE_DIR,
+	};
+	struct error err;
+
+	parse_options(argc, argv, &options);
+	/* Sockets are made for nobody else. State files are no secret. */
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	if (!run(&options, &err))
+		return EXIT_SUCCESS;
+	log_error("%s", err.text);
+	return EXIT_FAILURE;
+}

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A port: its interface, its socket, its state file
+ *
+ * The kernel owns what a port does, this daemon what it ought to be. Whatever
+ * the kernel reports, a port is brought up to date by looking at the kernel
+ * anew (port_refresh()), so that no report is indispensable.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "kernel.h"
+
+static const struct timeval retry_after = { .tv_sec = 1 };
+
+static TAILQ_HEAD(, port) ports = TAILQ_HEAD_INITIALIZER(ports);
+static struct event_base *base;
+static const char *run_dir;
+
+/**
+ * ports_base() - where events of ports are
+ *
+ * Return: the event base.
+ */
+struct event_base *ports_base(void)
+{
+	return base;
+}
+
+/**
+ * port_find() - look up a port
+ * @name: its name
+ *
+ * Return: the port, or NULL.
+ */
+struct port *port_find(const char *name)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		if (!strcmp(port->config.name, name))
+			return port;
+	return NULL;
+}
+
+/* Says it once. */
+static void port_set_problem(struct port *port, const char *problem)
+{
+	if (!strcmp(port->problem, problem))
+		return;
+	snprintf(port->problem, sizeof(port->problem), "%s", problem);
+	if (*problem)
+		log_error("%s: %s", port->config.name, problem);
+}
+
+static int attach(struct port *port, const struct guest *guest, struct error *err)
+{
+	void *window;
+	int ret;
+
+	window = guest_map(guest, err);
+	if (!window)
+		return -1;
+	ret = port_attach(port->ifindex, port->config.mac, guest, window, err);
+	guest_unmap(guest, window);
+	return ret;
+}
+
+/* Returns 1, 0, or a negative errno. */
+static int port_is_attached(const struct port *port, struct error *err)
+{
+	struct port_status status;
+	int ret;
+
+	ret = port_status_get(port->ifindex, &status, err);
+	return ret ? ret : status.state != PVETH_PORT_STATE_DETACHED;
+}
+
+/* The interface is a new one: the guest of the old one goes on with it. */
+static int port_attach_again(struct port *port, struct error *err)
+{
+	int ret;
+
+	ret = attach(port, port->attached->guest, err);
+	/* If busy, the interface came back from another namespace, guest and all. */
+	if (ret && ret != -EBUSY) {
+		error_prefix(err, "cannot attach the guest again");
+		return ret;
+	}
+	port->attached_ifindex = port->ifindex;
+	log_info("%s: the guest is attached again", port->config.name);
+	return 0;
+}
+
+static int port_attach_new(struct port *port, struct client *client, struct error *err)
+{
+	const struct port_config *config = &port->config;
+	struct guest *guest;
+	int ret;
+
+	guest = guest_create(config->queues, config->window_size, err);
+	if (!guest)
+		return -1;
+	ret = attach(port, guest, err);
+	if (ret) {
+		guest_free(guest);
+		error_prefix(err, "cannot attach a guest");
+		return ret;
+	}
+	client_forget_guest(port->attached);
+	port->attached = client;
+	port->attached_ifindex = port->ifindex;
+	client->guest = guest;
+	log_info("%s: the guest of QEMU (process %d) is attached", config->name,
+		 (int)client->pid);
+	client_greet(client);
+	return 0;
+}
+
+static int port_try(struct port *port, struct error *err)
+{
+	struct client *client;
+	int ret;
+
+	if (port->attached && port->attached_ifindex != port->ifindex) {
+		ret = port_attach_again(port, err);
+		if (ret)
+			return ret;
+	}
+	client = clients_waiting(port);
+	if (!client)
+		return 0;
+	ret = port_is_attached(port, err);
+	if (ret < 0)
+		return ret;
+	if (!ret) {
+		ret = port_attach_new(port, client, err);
+		if (ret != -EBUSY)
+			return ret;
+	}
+	/* If nobody but us has its doorbell, it is free after this. */
+	client_forget_guest(port->attached);
+	error_set(err, "QEMU (process %d) waits until the guest that has the port is gone",
+		  (int)client->pid);
+	return -EBUSY;
+}
+
+/**
+ * port_serve() - attach the guest that is to have the port
+ * @port: the port
+ */
+void port_serve(struct port *port)
+{
+	struct error err;
+	int ret;
+
+	event_del(port->retry);
+	clients_accept(port);
+	if (!port->ifindex)
+		return;
+	ret = port_try(port, &err);
+	port_set_problem(port, ret ? err.text : "");
+	/* The kernel tells when a guest is gone. */
+	if (ret && ret != -EBUSY)
+		event_add(port->retry, &retry_after);
+}
+
+static int check_link(const struct port_config *config, const struct link_info *link,
+		      struct error *err)
+{
+	if (strcmp(link->kind, PVETH_KIND))
+		return error_set(err, "there is an interface %s already, and it is no port (kind '%s'): choose another name",
+				 config->name, link->kind);
+	if (link->queues < config->queues)
+		return error_set(err, "there is an interface %s already, with %u queue pair%s, and %u are wanted: delete it with 'ip link del %s', or use --queues %u",
+				 config->name, link->queues, link->queues == 1 ? "" : "s",
+				 config->queues, config->name, link->queues);
+	return 0;
+}
+
+static int port_find_link(struct port *port, struct error *err)
+{
+	struct link_info link;
+	int ret;
+
+	ret = link_get(port->config.name, &link, err);
+	if (!ret)
+		ret = check_link(&port->config, &link, err);
+	if (!ret)
+		port->ifindex = link.ifindex;
+	return ret;
+}
+
+/* Make the interface if it is not there. */
+static int port_make_link(struct port *port, bool *made, struct error *err)
+{
+	int ret;
+
+	*made = false;
+	ret = port_find_link(port, err);
+	if (ret != -ENODEV)
+		return ret;
+	ret = link_add(&port->config, err);
+	if (ret) {
+		error_prefix(err, "cannot make the interface %s", port->config.name);
+		return ret;
+	}
+	*made = true;
+	return port_find_link(port, err);
+}
+
+static void port_is_gone(const struct port *port, struct error *err)
+{
+	const struct port_config *config = &port->config;
+	char queues[64] = "";
+
+	if (config->queues > 1)
+		snprintf(queues, sizeof(queues), " numtxqueues %u numrxqueues %u", config->queues,
+			 config->queues);
+	error_set(err, "the interface is gone: 'ip link add %s%s type " PVETH_KIND
+		  "' brings it back, 'pvethctl del %s' gives the port up", config->name, queues,
+		  config->name);
+}
+
+/* Bring the port up to date with its interface. */
+static void port_refresh(struct port *port)
+{
+	bool made = false, had_link = port->ifindex;
+	struct error err;
+	int ret;
+
+	port->ifindex = 0;
+	ret = port->wants_link ? port_make_link(port, &made, &err) : port_find_link(port, &err);
+	if (made)
+		log_info("%s: the interface is made", port->config.name);
+	if (!ret) {
+		port->wants_link = false;
+		if (!had_link)
+			port_set_problem(port, "");
+	} else if (had_link || port->wants_link || ret != -ENODEV) {
+		if (ret == -ENODEV)
+			port_is_gone(port, &err);
+		port_set_problem(port, err.text);
+	}
+	port_serve(port);
+	/* If there is no interface, or no module, the kernel will tell. */
+	if (ret && (port->wants_link ? kernel_has_ports() : ret != -ENODEV))
+		event_add(port->retry, &retry_after);
+}
+
+static void port_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	port_refresh(arg);
+}
+
+/**
+ * ports_interface_changed() - an interface has changed
+ * @ifindex: the interface
+ * @name: its name
+ */
+void ports_interface_changed(unsigned int ifindex, const char *name)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		if (port->ifindex == ifindex || !strcmp(port->config.name, name))
+			port_refresh(port);
+}
+
+/**
+ * ports_refresh() - any interface may have changed
+ */
+void ports_refresh(void)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		port_refresh(port);
+}
+
+static struct port *port_new(const struct port_config *config, struct error *err)
+{
+	struct port *port = calloc(1, sizeof(*port));
+
+	if (!port)
+		goto fail;
+	port->config = *config;
+	port->listen_fd = -1;
+	snprintf(port->socket, sizeof(port->socket), "%s/%s.sock", run_dir, config->name);
+	TAILQ_INIT(&port->clients);
+	port->retry = evtimer_new(base, port_retry, port);
+	if (!port->retry)
+		goto fail;
+	return port;
+
+fail:
+	free(port);
+	error_set(err, "out of memory");
+	return NULL;
+}
+
+static void port_free(struct port *port)
+{
+	clients_close(port);
+	event_free(port->retry);
+	free(port);
+}
+
+static int check_unique(const struct port_config *config, struct error *err)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry) {
+		if (!strcmp(port->config.name, config->name))
+			return error_set(err, "there is a port %s already", config->name);
+		if (!memcmp(port->config.mac, config->mac, sizeof(config->mac)))
+			return error_set(err, "port %s has this MAC address already",
+					 port->config.name);
+	}
+	return 0;
+}
+
+/**
+ * port_add() - make a port
+ * @config: what it is to be
+ * @err: receives what is wrong
+ *
+ * Return: the port, or NULL, and then all is as before.
+ */
+struct port *port_add(struct port_config *config, struct error *err)
+{
+	struct error ignored;
+	struct port *port;
+	bool made;
+
+	if (check_unique(config, err))
+		return NULL;
+	port = port_new(config, err);
+	if (!port)
+		return NULL;
+	if (port_make_link(port, &made, err))
+		goto err_free;
+	if (!made && link_set(port->ifindex, config->mtu, err)) {
+		error_prefix(err, "cannot change the interface %s", config->name);
+		goto err_free;
+	}
+	if (state_save(config, err) || clients_listen(port, err))
+		goto err_state;
+	TAILQ_INSERT_TAIL(&ports, port, entry);
+	log_info("%s: added", config->name);
+	return port;
+
+err_state:
+	state_remove(config->name, &ignored);
+	if (made)
+		link_del(port->ifindex, &ignored);
+err_free:
+	port_free(port);
+	return NULL;
+}
+
+/**
+ * port_del() - give a port up
+ * @port: the port; gone if all is well
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int port_del(struct port *port, struct error *err)
+{
+	const char *name = port->config.name;
+	struct link_info link;
+	int ret;
+
+	ret = link_get(name, &link, err);
+	if (!ret && !strcmp(link.kind, PVETH_KIND))
+		ret = link_del(link.ifindex, err);
+	if (ret && ret != -ENODEV) {
+		error_prefix(err, "cannot delete the interface %s", name);
+		return -1;
+	}
+	if (state_remove(name, err))
+		return -1;
+	log_info("%s: deleted", name);
+	TAILQ_REMOVE(&ports, port, entry);
+	port_free(port);
+	return 0;
+}
+
+/* A port that cannot have its interface now may have it later. */
+static void port_load(const struct port_config *config)
+{
+	struct error err;
+	struct port *port;
+
+	if (check_unique(config, &err))
+		goto fail;
+	port = port_new(config, &err);
+	if (!port)
+		goto fail;
+	if (clients_listen(port, &err)) {
+		port_free(port);
+		goto fail;
+	}
+	TAILQ_INSERT_TAIL(&ports, port, entry);
+	port->wants_link = true;
+	port_refresh(port);
+	return;
+
+fail:
+	log_error("%s is not served: %s", config->name, err.text);
+}
+
+/**
+ * ports_module_loaded() - the kernel module is there, maybe again
+ *
+ * Without it there were no interfaces. Else, one that is deleted stays deleted:
+ * somebody wanted that.
+ */
+void ports_module_loaded(void)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry) {
+		port->wants_link = true;
+		port_refresh(port);
+	}
+}
+
+/**
+ * ports_to_json() - describe all ports
+ *
+ * Return: an array, or NULL if there is no memory.
+ */
+json_t *ports_to_json(void)
+{
+	json_t *array = json_array();
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		json_array_append_new(array, port_to_json(port));
+	return array;
+}
+
+/**
+ * ports_open() - take up the ports that state files tell of
+ * @event_base: where events are to go
+ * @dir: where sockets are to be
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int ports_open(struct event_base *event_base, const char *dir, struct error *err)
+{
+	base = event_base;
+	run_dir = dir;
+	return state_load(port_load, err);
+}
+
+/**
+ * ports_close() - close all sockets; interfaces and guests stay
+ */
+void ports_close(void)
+{
+	struct port *port;
+
+	while ((port = TAILQ_FIRST(&ports))) {
+		TAILQ_REMOVE(&ports, port, entry);
+		port_free(port);
+	}
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pvethd: what its files share
+ *
+ * main.c     options, becoming a daemon, the event loop
+ * port.c     a port: its interface, its socket, its state file
+ * client.c   a QEMU that is connected to a port's socket
+ * ivshmem.c  what a guest shares with its port, and the hello to QEMU
+ * describe.c a port in JSON, as users see it
+ * control.c  requests from pvethctl
+ * state.c    state files
+ * config.c   what a port is configured to be, and JSON
+ * parse.c    words of users into values
+ * netlink.c  netlink sockets
+ * rtnl.c     links
+ * genl.c     the kernel's pveth family
+ * log.c      messages
+ * ctl.c      pvethctl, another program, of which parse.c is part too
+ *
+ * A function that can fail takes a struct error last, returns a negative value,
+ * and has then said there what is wrong.
+ */
+#ifndef _PVETHD_H
+#define _PVETHD_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include <linux/pveth.h>
+
+#include "error.h"
+
+/* Peer IDs of ivshmem. Each window has these two peers and no other. */
+#define PVETHD_PEER_HOST	0
+#define PVETHD_PEER_GUEST	1
+
+#define PVETHD_MAX_VECTORS	(PVETH_VECTOR_QUEUE + PVETH_MAX_QUEUE_PAIRS)
+
+/* What QEMU and everybody else may wait for at once: see client.c, control.c */
+#define PVETHD_MAX_CLIENTS	16
+
+/**
+ * struct port_config - what a port is configured to be
+ * @name: of the port and of its interface
+ * @mac: the guest's MAC address
+ * @queues: queue pairs
+ * @mtu: MTU of the interface when it is made
+ * @window_size: bytes of a guest's window
+ * @socket_user: who may connect to the socket, a name or a number, or empty
+ * @socket_group: the same
+ */
+struct port_config {
+	char name[IFNAMSIZ];
+	uint8_t mac[6];
+	unsigned int queues;
+	unsigned int mtu;
+	uint64_t window_size;
+	char socket_user[64];
+	char socket_group[64];
+};
+
+/**
+ * struct guest - what a guest shares with its port
+ * @vectors: number of doorbells in each direction
+ * @window_size: bytes of the window
+ * @memory_fd: the window
+ * @kick_fd: eventfds that the guest signals, by vector
+ * @call_fd: eventfds that interrupt the guest, by vector
+ */
+struct guest {
+	unsigned int vectors;
+	uint64_t window_size;
+	int memory_fd;
+	int kick_fd[PVETHD_MAX_VECTORS];
+	int call_fd[PVETHD_MAX_VECTORS];
+};
+
+/**
+ * struct client - a QEMU that is connected to a port's socket
+ * @entry: in &port.clients, in order of arrival
+ * @port: the port
+ * @fd: the connection
+ * @pid: process that connected, for information
+ * @closed: the connection ends
+ * @send: the hello goes on
+ * @guest: what it was given, until the hello is sent and the port has it, and
+ *	then for as long as it may have to be attached again; NULL before that
+ * @hello: messages of the hello that were sent
+ * @greeted: the hello is complete
+ */
+struct client {
+	TAILQ_ENTRY(client) entry;
+	struct port *port;
+	int fd;
+	pid_t pid;
+	struct event *closed;
+	struct event *send;
+	struct guest *guest;
+	unsigned int hello;
+	bool greeted;
+};
+
+/**
+ * struct port - a port
+ * @entry: in the list of ports
+ * @config: what it is configured to be
+ * @socket: path of its socket
+ * @ifindex: its interface, or 0 if there is none
+ * @wants_link: make its interface when that is possible
+ * @listen_fd: the socket, or -1
+ * @accept: a QEMU connects
+ * @clients: connected QEMUs
+ * @clients_count: how many
+ * @attached: the one whose guest is attached to the interface, if it is known
+ * @attached_ifindex: which interface that was
+ * @retry: tries again what failed
+ * @problem: what keeps a guest from being attached, or empty
+ */
+struct port {
+	TAILQ_ENTRY(port) entry;
+	struct port_config config;
+	char socket[108];
+	unsigned int ifindex;
+	bool wants_link;
+	int listen_fd;
+	struct event *accept;
+	TAILQ_HEAD(, client) clients;
+	unsigned int clients_count;
+	struct client *attached;
+	unsigned int attached_ifindex;
+	struct event *retry;
+	char problem[ERROR_TEXT];
+};
+
+/* log.c APIs: */
+void log_to_syslog(void);
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* config.c APIs: */
+int config_from_json(json_t *json, struct port_config *config, struct error *err);
+json_t *config_to_json(const struct port_config *config);
+
+/* state.c APIs: */
+int state_open(const char *dir, struct error *err);
+int state_save(const struct port_config *config, struct error *err);
+int state_remove(const char *name, struct error *err);
+int state_load(void (*found)(const struct port_config *config), struct error *err);
+
+/* ivshmem.c APIs: */
+enum hello_result {
+	HELLO_DONE,
+	HELLO_FULL,	/* the socket takes no more now */
+	HELLO_LATER,	/* the system has no room for it now */
+	HELLO_GONE,	/* the client is gone */
+};
+
+struct guest *guest_create(unsigned int queues, uint64_t window_size, struct error *err);
+void guest_free(struct guest *guest);
+void *guest_map(const struct guest *guest, struct error *err);
+void guest_unmap(const struct guest *guest, void *window);
+void hello_prepare(int fd);
+enum hello_result hello_send(int fd, const struct guest *guest, unsigned int *sent);
+
+/* client.c APIs: */
+void clients_accept(struct port *port);
+int clients_listen(struct port *port, struct error *err);
+void clients_close(struct port *port);
+struct client *clients_waiting(const struct port *port);
+json_t *clients_to_json(const struct port *port);
+void client_greet(struct client *client);
+void client_forget_guest(struct client *client);
+
+/* port.c APIs: */
+int ports_open(struct event_base *base, const char *run_dir, struct error *err);
+void ports_close(void);
+struct event_base *ports_base(void);
+struct port *port_find(const char *name);
+struct port *port_add(struct port_config *config, struct error *err);
+int port_del(struct port *port, struct error *err);
+void port_serve(struct port *port);
+json_t *ports_to_json(void);
+void ports_interface_changed(unsigned int ifindex, const char *name);
+void ports_refresh(void);
+void ports_module_loaded(void);
+
+/* describe.c APIs: */
+json_t *port_to_json(const struct port *port);
+
+/* control.c APIs: */
+int control_open(struct event_base *base, const char *run_dir, struct error *err);
+void control_close(void);
+
+#endif /* _PVETHD_H */

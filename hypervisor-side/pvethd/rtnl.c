@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Links: the interfaces of ports
+ */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "netlink.h"
+
+static struct netlink rtnl;
+static struct netlink_monitor monitor;
+
+static struct nlmsghdr *link_request(char *buffer, uint16_t type, unsigned int ifindex)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct ifinfomsg *ifi;
+
+	nlh->nlmsg_type = type;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_family = AF_UNSPEC;
+	ifi->ifi_index = ifindex;
+	return nlh;
+}
+
+static void set_up(struct nlmsghdr *nlh)
+{
+	struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
+	ifi->ifi_flags = IFF_UP;
+	ifi->ifi_change = IFF_UP;
+}
+
+static void link_attributes(const struct nlmsghdr *nlh, const struct nlattr **table)
+{
+	netlink_attributes(mnl_nlmsg_get_payload_offset(nlh, sizeof(struct ifinfomsg)),
+			   mnl_nlmsg_get_payload_tail(nlh), table, IFLA_MAX);
+}
+
+static void link_reply(const struct nlmsghdr *nlh, void *data)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *table[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
+	struct link_info *link = data;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return;
+	link_attributes(nlh, table);
+	link->ifindex = ifi->ifi_index;
+	if (table[IFLA_MTU])
+		link->mtu = mnl_attr_get_u32(table[IFLA_MTU]);
+	if (table[IFLA_NUM_TX_QUEUES])
+		link->queues = mnl_attr_get_u32(table[IFLA_NUM_TX_QUEUES]);
+	if (!table[IFLA_LINKINFO])
+		return;
+	netlink_attributes(mnl_attr_get_payload(table[IFLA_LINKINFO]),
+			   (char *)mnl_attr_get_payload(table[IFLA_LINKINFO]) +
+			   mnl_attr_get_payload_len(table[IFLA_LINKINFO]), info, IFLA_INFO_MAX);
+	if (info[IFLA_INFO_KIND])
+		strncpy(link->kind, mnl_attr_get_str(info[IFLA_INFO_KIND]),
+			sizeof(link->kind) - 1);
+}
+
+int link_get(const char *name, struct link_info *link, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+	struct nlmsghdr *nlh;
+
+	memset(link, 0, sizeof(*link));
+	nlh = link_request(buffer, RTM_GETLINK, 0);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return netlink_request(&rtnl, nlh, link_reply, link, err);
+}
+
+int link_add(const struct port_config *config, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+	struct nlmsghdr *nlh;
+	struct nlattr *nest;
+	int ret;
+
+	nlh = link_request(buffer, RTM_NEWLINK, 0);
+	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+	set_up(nlh);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, config->name);
+	mnl_attr_put_u32(nlh, IFLA_MTU, config->mtu);
+	mnl_attr_put_u32(nlh, IFLA_NUM_TX_QUEUES, config->queues);
+	mnl_attr_put_u32(nlh, IFLA_NUM_RX_QUEUES, config->queues);
+	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, PVETH_KIND);
+	mnl_attr_nest_end(nlh, nest);
+
+	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
+	if (ret == -EOPNOTSUPP)
+		error_set(err, "the kernel module pveth_host is not loaded, and 'modprobe pveth_host' failed");
+	else if (ret == -EPERM)
+		error_set(err, "pvethd needs CAP_NET_ADMIN");
+	return ret;
+}
+
+int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+	struct nlmsghdr *nlh;
+
+	nlh = link_request(buffer, RTM_NEWLINK, ifindex);
+	set_up(nlh);
+	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
+	return netlink_request(&rtnl, nlh, NULL, NULL, err);
+}
+
+int link_del(unsigned int ifindex, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+
+	return netlink_request(&rtnl, link_request(buffer, RTM_DELLINK, ifindex), NULL, NULL,
+			       err);
+}
+
+static void link_notification(const struct nlmsghdr *nlh)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *table[IFLA_MAX + 1];
+
+	if (nlh->nlmsg_type != RTM_NEWLINK && nlh->nlmsg_type != RTM_DELLINK)
+		return;
+	link_attributes(nlh, table);
+	if (table[IFLA_IFNAME])
+		ports_interface_changed(ifi->ifi_index, mnl_attr_get_str(table[IFLA_IFNAME]));
+}
+
+int rtnl_open(struct event_base *base, struct error *err)
+{
+	monitor.message = link_notification;
+	if (netlink_open(&rtnl, NETLINK_ROUTE, err) ||
+	    netlink_monitor_open(&monitor, NETLINK_ROUTE, base, err))
+		return -1;
+	return netlink_monitor_join(&monitor, RTNLGRP_LINK, err);
+}
+
+void rtnl_close(void)
+{
+	netlink_monitor_close(&monitor);
+	netlink_close(&rtnl);
+}
