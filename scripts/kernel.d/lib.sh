@@ -51,7 +51,7 @@ debian_archives()
 	[ "$codename" = bookworm ] ||
 		die "this machine is \"$codename\": Debian 12 (bookworm) is needed"
 	# shellcheck disable=SC2016 # for apt to expand
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' \
+	apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' \
 		'Created-By: Packages' 'Component: main' |
 		grep -E " $codename(-security|-updates)?\$" | sort -u -k 2 |
 		grep . || die "no Debian archive in the machine's apt sources"
