@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#undef static_assert
+#define static_assert(expr)	_Static_assert(expr, #expr)
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
