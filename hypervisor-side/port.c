@@ -57,8 +57,10 @@ static int pvh_open(struct net_device *netdev)
 	struct pvh_port *port = netdev_priv(netdev);
 
 	mutex_lock(&port->lock);
-	if (port->att)
+	if (port->att) {
 		pvh_session_open(port);
+		pvh_netlink_notify(port);
+	}
 	mutex_unlock(&port->lock);
 	return 0;
 }
@@ -169,6 +171,8 @@ static void pvh_uninit(struct net_device *netdev)
 	mutex_lock(&port->lock);
 	if (port->att)
 		pvh_port_detach(port);
+	else
+		pvh_netlink_notify(port);
 	mutex_unlock(&port->lock);
 	/* With no doorbell to hear and no queue to run, nothing starts it. */
 	cancel_work_sync(&port->session.work);

@@ -347,7 +347,8 @@ void pvh_session_open(struct pvh_port *port)
 void pvh_session_close(struct pvh_port *port)
 {
 	lockdep_assert_held(&port->lock);
-	pvh_session_end(port, pvh_session_gen(port), PVETH_HOST_DOWN);
+	if (port->session.state != PVH_SESSION_CLOSED)
+		pvh_session_end(port, pvh_session_gen(port), PVETH_HOST_DOWN);
 }
 
 /**
