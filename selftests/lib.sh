@@ -67,6 +67,62 @@ link_up() {
 	wait_for 60 ping -6 -c 1 -W 1 "$(guest6 "$1")"
 }
 
+# restore_pvethd: start it again, as the rig does
+restore_pvethd() {
+	pidof pvethd >/dev/null && return
+	setsid pvethd --foreground >>/run/rig/pvethd.log 2>&1 </dev/null &
+	wait_for 30 pvethctl list
+}
+
+# guests: the numbers of those that the rig has
+guests() {
+	local dir
+
+	for dir in /run/rig/[1-4]; do
+		[ ! -e "$dir/pid" ] || echo "${dir##*/}"
+	done
+}
+
+# all_links_up: no guest is worse off than before the test
+all_links_up() {
+	local n
+
+	for n in $(guests); do
+		link_up "$n"
+	done
+}
+
+# traffic N: frames of all sizes in both directions, until stop_traffic. The
+# guest's end survives what happens to its interface.
+traffic() {
+	traffic_guest=$1
+	ping -f -q -s 1400 "$(guest4 "$1")" >/dev/null 2>&1 &
+	traffic_host_pid=$!
+	# shellcheck disable=SC2016
+	traffic_guest_pid=$(guest "$1" 'ping -f -q '$HOST4' >/dev/null 2>&1 & echo $!')
+	at_exit stop_traffic
+}
+
+stop_traffic() {
+	kill "$traffic_host_pid" 2>/dev/null || true
+	# After a reboot it is another process, if any.
+	guest "$traffic_guest" "[ \"\$(cat /proc/$traffic_guest_pid/comm)\" != ping ] ||
+		kill $traffic_guest_pid" 2>/dev/null || true
+}
+
+# port_says PORT FIELD: what the kernel knows of a port, asked by portctl
+port_says() { portctl get "$1" | sed -n "s/.* $2=\([^ ]*\).*/\1/p"; }
+port_says_that() { [ "$(port_says "$1" "$2")" = "$3" ]; }
+
+# test_port NAME [OPTION...]: a port for portctl to play with, that is up and
+# sends nothing by itself
+test_port() {
+	ip link add "$1" "${@:2}" type pveth
+	at_exit "ip link del $1 2>/dev/null"
+	echo 1 >"/proc/sys/net/ipv6/conf/$1/disable_ipv6"
+	ip link set "$1" up
+}
+
 # The value of a counter of ethtool -S, summed over queues
 # host_stat N NAME, guest_stat N NAME
 sum_stat() { awk -v n="_$1:" 'index($1, n) { s += $2 } END { print s + 0 }'; }

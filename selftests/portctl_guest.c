@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * portctl: the guest's side of a window, with any contents
+ *
+ * Steps are words of the command line, each followed by what is not to have its
+ * default: FIELD=VALUE. What the host answers is printed, a line for each step.
+ *
+ *	request		end the session, ask for another
+ *	desc		write a descriptor of a frame to the host
+ *	publish		hand those over, wait for what becomes of the frame
+ *	buf		write a buffer for frames to the guest
+ *	post		hand those over
+ *	frame		send a frame from the port to the guest, wait for it
+ *	ended		wait for the end of the session
+ *	page		print what the host says in its page
+ *	show		print what the kernel's family says of the port
+ *	run COMMAND	run a command in a shell
+ *	leave		exit, and let a child process hold the session's kick-fd
+ *	hold		wait to be killed
+ *
+ * The host must ring for each of its answers; nothing is looked at twice without.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "portctl.h"
+
+/* A host that is slow may take so long, one that does not answer fails. */
+#define ANSWER_MS	10000
+
+#define RING_SIZE	64
+#define PAIR_BYTES	8192
+
+/* The window: rings of 16 queue pairs, then buffers of pair 0 */
+#define RINGS		PVETH_MEMORY_OFFSET
+#define SLOTS		(RINGS + PVETH_MAX_QUEUE_PAIRS * PAIR_BYTES)
+
+#define G2H		0
+#define G2H_DONE	(G2H + sizeof(struct pveth_ring) + RING_SIZE * sizeof(struct pveth_desc))
+#define H2G_POST	(G2H_DONE + sizeof(struct pveth_ring) + RING_SIZE * sizeof(struct pveth_done))
+#define H2G		(H2G_POST + sizeof(struct pveth_ring) + RING_SIZE * sizeof(struct pveth_buf))
+
+#define FRAME_LEN	60
+
+/* FIELD=VALUE words of a step, and which of them it asked for */
+struct fields {
+	char **words;
+	unsigned int count;
+	uint64_t used;
+};
+
+/* How far each ring of queue pair 0 is in the session */
+static uint32_t g2h, g2h_done, h2g_post, h2g;
+/* Entries that are written, not handed over */
+static uint32_t g2h_new, h2g_post_new;
+
+static const char *field_text(struct fields *f, const char *name)
+{
+	size_t len = strlen(name);
+	unsigned int i;
+
+	for (i = 0; i < f->count; i++) {
+		if (strncmp(f->words[i], name, len) || f->words[i][len] != '=')
+			continue;
+		f->used |= 1ULL << i;
+		return f->words[i] + len + 1;
+	}
+	return NULL;
+}
+
+static uint64_t field(struct fields *f, const char *name, uint64_t otherwise)
+{
+	const char *text = field_text(f, name);
+
+	return text ? parse_number(text) : otherwise;
+}
+
+static struct pveth_host_page *host_page(const struct guest *g)
+{
+	return g->window;
+}
+
+static struct pveth_guest_page *guest_page(const struct guest *g)
+{
+	return (void *)((char *)g->window + PVETH_GUEST_PAGE_OFFSET);
+}
+
+static uint32_t load(const __le32 *word)
+{
+	return le32toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+}
+
+static void store(__le32 *word, uint32_t value)
+{
+	__atomic_store_n(word, htole32(value), __ATOMIC_RELEASE);
+}
+
+static struct pveth_ring *ring_at(const struct guest *g, size_t offset)
+{
+	return (void *)((char *)g->window + RINGS + offset);
+}
+
+static void *entry_at(const struct guest *g, size_t offset, uint32_t index, size_t size)
+{
+	return (char *)(ring_at(g, offset) + 1) + (index % RING_SIZE) * size;
+}
+
+static void ring_host(const struct guest *g, unsigned int vector)
+{
+	const uint64_t one = 1;
+
+	if (write(g->kick_fd[vector], &one, sizeof(one)) != sizeof(one))
+		die("cannot ring: %s", strerror(errno));
+}
+
+/* Wait until the condition holds. It is looked at after each ring of the host. */
+static bool wait_until(const struct guest *g, bool (*condition)(const struct guest *g), int ms)
+{
+	struct pollfd fds[PVETH_MAX_FDS];
+	unsigned int i;
+	uint64_t rings;
+
+	for (i = 0; i < g->vectors; i++)
+		fds[i] = (struct pollfd) { .fd = g->call_fd[i], .events = POLLIN };
+	while (!condition(g)) {
+		if (poll(fds, g->vectors, ms) <= 0)
+			return false;
+		for (i = 0; i < g->vectors; i++)
+			if (fds[i].revents && read(fds[i].fd, &rings, sizeof(rings)) < 0)
+				die("cannot read an eventfd: %s", strerror(errno));
+	}
+	return true;
+}
+
+static uint32_t host_state(const struct guest *g)
+{
+	return load(&host_page(g)->session) & PVETH_SESSION_STATE_MASK;
+}
+
+static bool host_is_ready(const struct guest *g)
+{
+	return host_state(g) == PVETH_HOST_READY;
+}
+
+static bool host_answered(const struct guest *g)
+{
+	return (host_state(g) == PVETH_HOST_CONNECTED || host_state(g) == PVETH_HOST_ERROR) &&
+	       load(&host_page(g)->peer) == g->word;
+}
+
+static bool session_ended(const struct guest *g)
+{
+	return host_state(g) != PVETH_HOST_CONNECTED;
+}
+
+static bool frame_done_or_ended(const struct guest *g)
+{
+	return session_ended(g) || load(&ring_at(g, G2H_DONE)->prod) != g2h_done;
+}
+
+static bool frame_came_or_ended(const struct guest *g)
+{
+	return session_ended(g) || load(&ring_at(g, H2G)->prod) != h2g;
+}
+
+static void set_word(struct guest *g, uint32_t gen, uint32_t state)
+{
+	g->word = gen << PVETH_SESSION_GEN_SHIFT | state;
+	store(&guest_page(g)->session, g->word);
+	ring_host(g, PVETH_VECTOR_SESSION);
+}
+
+static void put_pairs(struct pveth_guest_page *page)
+{
+	uint64_t base = RINGS;
+	unsigned int i;
+
+	for (i = 0; i < PVETH_MAX_QUEUE_PAIRS; i++, base += PAIR_BYTES)
+		page->queue[i] = (struct pveth_queue_pair) {
+			.g2h		= htole64(base + G2H),
+			.g2h_done	= htole64(base + G2H_DONE),
+			.h2g_post	= htole64(base + H2G_POST),
+			.h2g		= htole64(base + H2G),
+			.g2h_size	= htole32(RING_SIZE),
+			.h2g_size	= htole32(RING_SIZE),
+		};
+}
+
+static void put_request(struct pveth_guest_page *page, uint32_t host_gen, struct fields *f)
+{
+	struct pveth_queue_pair *pair = &page->queue[field(f, "pair", 0)];
+	const char *mac = field_text(f, "mac");
+
+	page->host_gen = htole32(field(f, "host-gen", host_gen));
+	page->features = htole64(field(f, "features", 0));
+	page->queue_pairs = htole16(field(f, "queue-pairs", 1));
+	page->reserved0 = htole16(field(f, "reserved0", 0));
+	page->reserved1[sizeof(page->reserved1) - 1] = field(f, "reserved1", 0);
+	page->mtu = htole32(field(f, "mtu", 1500));
+	page->mac = htole64(mac ? parse_mac_word(mac) : 0);
+	put_pairs(page);
+	pair->g2h = htole64(field(f, "g2h", le64toh(pair->g2h)));
+	pair->g2h_done = htole64(field(f, "g2h-done", le64toh(pair->g2h_done)));
+	pair->h2g_post = htole64(field(f, "h2g-post", le64toh(pair->h2g_post)));
+	pair->h2g = htole64(field(f, "h2g", le64toh(pair->h2g)));
+	pair->g2h_size = htole32(field(f, "g2h-size", RING_SIZE));
+	pair->h2g_size = htole32(field(f, "h2g-size", RING_SIZE));
+	pair->reserved[2] = htole64(field(f, "pair-reserved", 0));
+}
+
+static void step_request(struct guest *g, struct fields *f)
+{
+	uint32_t gen = g->word >> PVETH_SESSION_GEN_SHIFT;
+	int wait_ms = field(f, "wait-ms", ANSWER_MS);
+
+	set_word(g, gen, PVETH_GUEST_DOWN);
+	if (!wait_until(g, host_is_ready, ANSWER_MS))
+		die("request: the host does not get ready");
+	memset((char *)g->window + RINGS, 0, SLOTS - RINGS);
+	g2h = g2h_done = h2g_post = h2g = g2h_new = h2g_post_new = 0;
+	put_request(guest_page(g), load(&host_page(g)->session) >> PVETH_SESSION_GEN_SHIFT, f);
+	set_word(g, gen + 1, PVETH_GUEST_CONNECT);
+	if (!wait_until(g, host_answered, wait_ms))
+		printf("request: no answer\n");
+	else if (host_state(g) == PVETH_HOST_CONNECTED)
+		printf("request: connected\n");
+	else
+		printf("request: refused %s\n", error_name(load(&host_page(g)->error)));
+}
+
+static void step_desc(struct guest *g, struct fields *f)
+{
+	uint32_t index = g2h + g2h_new++;
+	uint64_t addr = SLOTS + (index % RING_SIZE) * PVETH_MIN_BUF_SIZE;
+	struct ethhdr *frame = (void *)((char *)g->window + addr);
+	struct pveth_desc *desc = entry_at(g, G2H, index, sizeof(*desc));
+
+	memset(frame->h_dest, 0xff, ETH_ALEN);
+	memcpy(frame->h_source, "\x52\x54\0\0\0\1", ETH_ALEN);
+	frame->h_proto = htons(ETH_P_802_EX1);
+	*desc = (struct pveth_desc) {
+		.addr			= htole64(field(f, "addr", addr)),
+		.len			= htole32(field(f, "len", FRAME_LEN)),
+		.id			= htole16(field(f, "id", index % RING_SIZE)),
+		.flags			= htole16(field(f, "flags", 0)),
+		.hdr.flags		= field(f, "hdr-flags", 0),
+		.hdr.gso_type		= field(f, "gso-type", 0),
+		.hdr.hdr_len		= htole16(field(f, "hdr-len", 0)),
+		.hdr.gso_size		= htole16(field(f, "gso-size", 0)),
+		.hdr.csum_start		= htole16(field(f, "csum-start", 0)),
+		.hdr.csum_offset	= htole16(field(f, "csum-offset", 0)),
+		.hdr.num_buffers	= htole16(field(f, "count", 1)),
+		.hash			= htole32(field(f, "hash", 0)),
+	};
+}
+
+static void print_end(const struct guest *g, const char *step)
+{
+	if (host_state(g) == PVETH_HOST_ERROR)
+		printf("%s: ended %s\n", step, error_name(load(&host_page(g)->error)));
+	else
+		printf("%s: ended\n", step);
+}
+
+static void step_publish(struct guest *g, struct fields *f)
+{
+	static const char *const names[] = { "ok", "bad", "dropped" };
+	struct pveth_done *done;
+
+	g2h = field(f, "index", g2h + g2h_new);
+	g2h_new = 0;
+	store(&ring_at(g, G2H)->prod, g2h);
+	ring_host(g, PVETH_VECTOR_QUEUE);
+	if (!wait_until(g, frame_done_or_ended, ANSWER_MS))
+		die("publish: nothing becomes of the frame");
+	if (session_ended(g)) {
+		print_end(g, "publish");
+		return;
+	}
+	done = entry_at(g, G2H_DONE, g2h_done++, sizeof(*done));
+	/* The next one is to be announced as well. */
+	store(&ring_at(g, G2H_DONE)->event, g2h_done);
+	printf("publish: id %u %s\n", le16toh(done->id),
+	       le16toh(done->status) < 3 ? names[le16toh(done->status)] : "?");
+}
+
+static void step_buf(struct guest *g, struct fields *f)
+{
+	uint32_t index = h2g_post + h2g_post_new++;
+	struct pveth_buf *buf = entry_at(g, H2G_POST, index, sizeof(*buf));
+
+	*buf = (struct pveth_buf) {
+		.addr = htole64(field(f, "addr", SLOTS + (RING_SIZE + index % RING_SIZE) *
+							  PVETH_MIN_BUF_SIZE)),
+		.len = htole32(field(f, "len", PVETH_MIN_BUF_SIZE)),
+		.id = htole16(field(f, "id", index % RING_SIZE)),
+		.reserved = htole16(field(f, "reserved", 0)),
+	};
+}
+
+static void step_post(struct guest *g, struct fields *f)
+{
+	h2g_post = field(f, "index", h2g_post + h2g_post_new);
+	h2g_post_new = 0;
+	store(&ring_at(g, H2G_POST)->prod, h2g_post);
+	ring_host(g, PVETH_VECTOR_QUEUE);
+}
+
+/* The host says CONNECTED just before it takes frames. */
+static void wait_for_carrier(const char *port)
+{
+	char path[64], carrier = 0;
+	int ms = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/carrier", port);
+	for (; carrier != '1'; ms++, usleep(1000)) {
+		file = fopen(path, "r");
+		if (!file || ms == ANSWER_MS)
+			die("frame: port %s has no carrier", port);
+		if (fread(&carrier, 1, 1, file) != 1)
+			die("frame: port %s is down", port);
+		fclose(file);
+	}
+}
+
+/* Straight to the driver: no queueing discipline keeps or drops it. */
+static void send_frame(const char *port, size_t len)
+{
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_ifindex = if_nametoindex(port),
+	};
+	int sock = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_802_EX1));
+	uint8_t frame[2048] = {};
+	const int on = 1;
+
+	memset(frame, 0xff, ETH_ALEN);
+	frame[2 * ETH_ALEN] = ETH_P_802_EX1 >> 8;
+	frame[2 * ETH_ALEN + 1] = ETH_P_802_EX1 & 0xff;
+	if (sock < 0 || len > sizeof(frame) ||
+	    setsockopt(sock, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) ||
+	    sendto(sock, frame, len, 0, (void *)&to, sizeof(to)) < 0)
+		die("frame: cannot send: %s", strerror(errno));
+	close(sock);
+}
+
+static void step_frame(struct guest *g, struct fields *f)
+{
+	struct pveth_desc *desc;
+
+	wait_for_carrier(g->port);
+	store(&ring_at(g, H2G)->event, h2g);
+	send_frame(g->port, field(f, "len", FRAME_LEN));
+	if (!wait_until(g, frame_came_or_ended, ANSWER_MS))
+		die("frame: it does not come");
+	if (session_ended(g)) {
+		print_end(g, "frame");
+		return;
+	}
+	desc = entry_at(g, H2G, h2g++, sizeof(*desc));
+	printf("frame: id %u length %u\n", le16toh(desc->id), le32toh(desc->len));
+}
+
+static void step_ended(struct guest *g, struct fields *f)
+{
+	(void)f;
+	if (!wait_until(g, session_ended, ANSWER_MS))
+		die("ended: the session goes on");
+	print_end(g, "ended");
+}
+
+static void step_page(struct guest *g, struct fields *f)
+{
+	static const char *const states[] = { "down", "ready", "connected", "error" };
+	const struct pveth_host_page *page = host_page(g);
+	uint64_t mac = htole64(page->mac);
+	const uint8_t *m = (void *)&mac;
+
+	(void)f;
+	printf("page: version=%u.%u peer=%u queue-pairs=%u window-size=%" PRIu64
+	       " features=0x%" PRIx64 " state=%s link=%u mtu=%u mac=%02x:%02x:%02x:%02x:%02x:%02x\n",
+	       le16toh(page->version_major), le16toh(page->version_minor),
+	       le16toh(page->host_peer), le16toh(page->max_queue_pairs),
+	       le64toh(page->window_size), le64toh(page->features),
+	       host_state(g) < 4 ? states[host_state(g)] : "?", load(&page->link),
+	       load(&page->mtu), m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
+static void step_show(struct guest *g, struct fields *f)
+{
+	struct attributes attrs = {};
+
+	(void)f;
+	attributes_default(&attrs, PVETH_A_PORT_IFNAME, g->port, strlen(g->port) + 1);
+	if (family_request(PVETH_CMD_PORT_GET, &attrs))
+		exit(EXIT_FAILURE);
+}
+
+static void step_leave(struct guest *g, struct fields *f)
+{
+	pid_t pid = fork();
+
+	(void)f;
+	if (pid < 0)
+		die("cannot fork: %s", strerror(errno));
+	if (pid) {
+		printf("leave: %d\n", pid);
+		exit(EXIT_SUCCESS);
+	}
+	/* As standard input, and no other file */
+	if (dup2(g->kick_fd[PVETH_VECTOR_SESSION], STDIN_FILENO))
+		_exit(EXIT_FAILURE);
+	close_range(STDOUT_FILENO, ~0U, 0);
+	pause();
+	_exit(EXIT_SUCCESS);
+}
+
+static void step_hold(struct guest *g, struct fields *f)
+{
+	(void)g;
+	(void)f;
+	puts("holding");
+	fflush(stdout);
+	pause();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct guest *g, struct fields *f);
+} steps[] = {
+	{ "request", step_request },
+	{ "desc", step_desc },
+	{ "publish", step_publish },
+	{ "buf", step_buf },
+	{ "post", step_post },
+	{ "frame", step_frame },
+	{ "ended", step_ended },
+	{ "page", step_page },
+	{ "show", step_show },
+	{ "leave", step_leave },
+	{ "hold", step_hold },
+};
+
+static void run_step(struct guest *g, const char *name, struct fields *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(*steps); i++)
+		if (!strcmp(name, steps[i].name))
+			break;
+	if (i == sizeof(steps) / sizeof(*steps))
+		die("no step: %s", name);
+	steps[i].run(g, f);
+	for (i = 0; i < f->count; i++)
+		if (!(f->used & 1ULL << i))
+			die("%s: no field: %s", name, f->words[i]);
+	fflush(stdout);
+}
+
+/* Ends with the words. */
+void guest_steps(struct guest *guest, char **words)
+{
+	struct fields f;
+	char *name;
+
+	while (*words) {
+		name = *words++;
+		if (!strcmp(name, "run")) {
+			if (!*words || system(*words++))
+				die("a command failed");
+			continue;
+		}
+		for (f = (struct fields) { .words = words }; *words && strchr(*words, '='); words++)
+			f.count++;
+		run_step(guest, name, &f);
+	}
+}
