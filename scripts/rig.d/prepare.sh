@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What is made on the machine before a VM starts: kernel, modules and initramfs
+# for host and guests, keys, the configuration. To be sourced by scripts/rig.
+# shellcheck disable=SC2154 # options and directories are the caller's
+
+# Kernels unpack themselves for seconds under emulation: QEMU starts an unpacked
+# one as well, if it has the entry point for it (CONFIG_PVH). Prints the path of
+# what to boot for kit $1; made once for each kernel, in the cache.
+bootable()
+{
+	local image=$1/vmlinuz sum unpacked
+
+	sum=$(sha256sum < "$image" | cut -c 1-12)
+	unpacked=$cache/vmlinux/$sum
+	if [ ! -e "$unpacked" ]; then
+		mkdir -p "$cache/vmlinux"
+		unpack "$image" > "$run/vmlinux"
+		# An empty file says that it has no such entry, a note of Xen's
+		if [[ $(readelf -n "$run/vmlinux" 2>&1) != *"(0x00000012)"* ]]; then
+			: > "$run/vmlinux"
+		fi
+		# Another rig may do the same now: the last one to rename wins
+		mv "$run/vmlinux" "$unpacked"
+	fi
+	if [ -s "$unpacked" ]; then
+		echo "$unpacked"
+	else
+		realpath "$image"
+	fi
+}
+
+# number FILE OFFSET SIZE
+number()
+{
+	od -An -v "-tu$3" -j "$2" -N "$3" "$1" | tr -d ' '
+}
+
+# The kernel in a bzImage, Documentation/x86/boot.rst: its header says where
+unpack()
+{
+	local offset length
+
+	offset=$((($(number "$1" 0x1f1 1) + 1) * 512 + $(number "$1" 0x248 4)))
+	length=$(number "$1" 0x24c 4)
+	head -c $((offset + length)) "$1" | tail -c "$length" > "$run/payload"
+	# After the data comes its unpacked length: complaints about that are
+	# expected, and a broken result has no entry point
+	case $(od -An -tx1 -N 4 "$run/payload" | tr -d ' ') in
+	1f8b*) gzip -dcq "$run/payload" ;;
+	fd377a58) xz -dcq --single-stream "$run/payload" ;;
+	28b52ffd) zstd -dcq "$run/payload" ;;
+	esac 2> /dev/null || :
+	rm "$run/payload"
+}
+
+# For kit $1 with our modules in directory $2: depmod's files and our modules, to
+# be seen on top of the kit's own in /lib/modules/RELEASE
+module_tree()
+{
+	local kit=$1 ours=$2 release dir file
+
+	release=$(< "$kit/release")
+	dir=$run/modules/$release
+	[ ! -d "$dir" ] || return 0
+	mkdir -p "$dir/updates"
+	cp -L "$ours/pveth.ko" "$ours/pveth_host.ko" "$dir/updates/"
+	for file in "$kit"/modules/*; do
+		case ${file##*/} in
+		build | source | updates) ;;
+		modules.builtin | modules.builtin.modinfo | modules.order)
+			cp "$file" "$dir/" ;;
+		modules.*) ;;
+		*) ln -s "$file" "$dir/" ;;
+		esac
+	done
+	mkdir -p "$run/depmod/lib"
+	ln -sfn "$run/modules" "$run/depmod/lib/modules"
+	depmod -b "$run/depmod" "$release"
+	find "$dir" -type l -delete
+}
+
+# initramfs ROLE KIT: for role host or guest, in $run/ROLE.initramfs
+initramfs()
+{
+	local role=$1 kit=$2 dir=$run/initramfs file name release
+
+	release=$(< "$kit/release")
+	mkdir -p "$dir"/{bin,dev,lower,modules,overlay,proc,root} "$run/kit/lib/modules"
+	cp /bin/busybox "$dir/bin/"
+	cp "$top/scripts/rig.d/initramfs" "$dir/init"
+	declare -p role run top > "$dir/rig.conf"
+	sed -i 's/^declare -- //' "$dir/rig.conf"
+
+	ln -sfn "$kit/modules" "$run/kit/lib/modules/$release"
+	modprobe -d "$run/kit" -S "$release" --show-depends -a \
+		virtio_pci 9pnet_virtio 9p overlay > "$run/depends"
+	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$run/depends" | awk '!seen[$0]++' |
+	while read -r file; do
+		name=${file##*/}
+		case $name in
+		*.xz) name=${name%.xz}; xz -dc "$file" > "$dir/modules/$name" ;;
+		*.zst) name=${name%.zst}; zstd -dcq "$file" > "$dir/modules/$name" ;;
+		*) cp "$file" "$dir/modules/" ;;
+		esac
+		echo "$name"
+	done > "$dir/modules/order"
+	# Not compressed: unpacking takes longer than reading, under emulation
+	(cd "$dir" && find . | cpio -o -H newc --quiet) > "$run/$role.initramfs"
+	rm -rf "$dir" "$run/kit" "$run/depends"
+}
+
+# Is it a kernel whose every step takes many times as long?
+is_debug_kernel()
+{
+	grep -qs '^CONFIG_KASAN=y' "$1/config" "$1/build/.config"
+}
+
+# The processor's flags decide: /dev/kvm may be there, and of no use
+choose_acceleration()
+{
+	local nested
+
+	accel=tcg
+	kvm_module=kvm_amd
+	if grep -qw vmx /proc/cpuinfo; then
+		accel=kvm kvm_module=kvm_intel
+	elif grep -qw svm /proc/cpuinfo; then
+		accel=kvm
+	fi
+	[ "$accel" = kvm ] || return 0
+	nested=/sys/module/$kvm_module/parameters/nested
+	if [ ! -w /dev/kvm ]; then
+		say "no right to use /dev/kvm, so all is emulated: join the group kvm"
+	elif [[ $(cat "$nested" 2> /dev/null) != [1Y] ]]; then
+		say "$nested is not Y, so all is emulated"
+	else
+		return 0
+	fi
+	accel=tcg kvm_module=kvm_amd
+}
+
+# What depends on kernels and acceleration
+set_defaults()
+{
+	local mem=1024
+
+	boot_timeout=120
+	kernel_args=
+	if is_debug_kernel "$guest_kit"; then
+		boot_timeout=600
+		guest_mem=${guest_mem:-1024}
+	fi
+	if is_debug_kernel "$host_kit"; then
+		boot_timeout=600
+		mem=2048
+	fi
+	guest_mem=${guest_mem:-512}
+	host_mem=${host_mem:-$((mem + guests * (guest_mem + 256)))}
+	tcg=yes
+	if [ "$accel" = kvm ]; then
+		tcg=no
+		host_cpus=${host_cpus:-2}
+	fi
+	host_cpus=${host_cpus:-1}
+}
+
+prepare()
+{
+	local n kit
+
+	command -v qemu-system-x86_64 dropbearkey > /dev/null ||
+		die "programs are missing: run scripts/deps"
+	choose_acceleration
+
+	say "kernels: host $host_kernel, guest $guest_kernel"
+	host_kit=$(realpath "$("$top/scripts/kernel" "$host_kernel")")
+	guest_kit=$(realpath "$("$top/scripts/kernel" "$guest_kernel")")
+	for kit in "$host_kit" "$guest_kit"; do
+		module_tree "$kit" "$("$top/scripts/modules" "$kit")"
+	done
+	mkdir -p "$top/build"
+	flock "$top/build/.bin.lock" \
+		make -s -C "$top/hypervisor-side/pvethd" "O=$top/build/bin" >&2
+
+	host_vmlinux=$(bootable "$host_kit")
+	guest_vmlinux=$(bootable "$guest_kit")
+	initramfs host "$host_kit"
+	initramfs guest "$guest_kit"
+
+	ssh-keygen -q -t ed25519 -N '' -C rig -f "$run/key"
+	dropbearkey -t ed25519 -f "$run/host_key" > /dev/null 2>&1
+	{
+		echo "127.0.0.1 localhost"
+		echo "::1 localhost"
+		echo "10.77.0.1 rig"
+		echo "fd77::1 rig"
+		for n in 1 2 3 4; do
+			echo "10.77.0.1$n vm$n"
+			echo "fd77::1$n vm$n"
+		done
+	} > "$run/hosts"
+
+	set_defaults
+	write_config > "$run/config"
+}
+
+# What the VMs need to know, in their shell's language
+write_config()
+{
+	local rig_top=$top rig_cwd=$PWD guest_initrd=$run/guest.initramfs
+	local guest_kernel=$guest_vmlinux
+
+	declare -p rig_top rig_cwd host_kit guest_kit guests nic queues mode dhcp \
+		guest_cpus guest_mem guest_kernel guest_initrd qemu_args \
+		kvm_module tcg boot_timeout kernel_args
+}

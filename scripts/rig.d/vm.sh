@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The first steps of init, in the host VM and in guests: what systemd would do
+# in ten times the time. In a guest under emulation each process costs 50 ms, so
+# there are few. To be sourced.
+
+export PATH=/run/rig/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/run/rig/home
+
+here=$top/scripts/rig.d
+busybox=/run/rig/busybox
+
+# The rig on the machine reads these lines on the console
+say()
+{
+	echo "rig: $1"
+}
+
+# Ends the VM; the rig takes it as a failure
+die()
+{
+	say "FAILED: $1"
+	$busybox poweroff -f
+}
+
+# File $2 over file $1, which stays as it is for others
+replace_file()
+{
+	[ -e "$1" ] || echo > "$1"
+	mount --bind "$2" "$1"
+}
+
+# set_up NAME: mounts, modules and accounts
+set_up()
+{
+	local line release
+
+	set -e
+	trap 'die "line $LINENO: $BASH_COMMAND"' ERR
+	/bin/busybox mkdir -p /run/rig/bin /run/rig/home/.ssh
+	/bin/busybox cp /bin/busybox $busybox
+	mount() { $busybox mount "$@"; }
+
+	mount -t sysfs sysfs /sys
+	mount -t debugfs debugfs /sys/kernel/debug
+	mount -t bpf bpf /sys/fs/bpf
+	$busybox mkdir -p /dev/pts /dev/shm
+	mount -t devpts -o ptmxmode=666 devpts /dev/pts
+	mount -t tmpfs shm /dev/shm
+	# As udev makes them
+	$busybox ln -s /proc/self/fd /dev/fd
+	$busybox ln -s /proc/self/fd/0 /dev/stdin
+	$busybox ln -s /proc/self/fd/1 /dev/stdout
+	$busybox ln -s /proc/self/fd/2 /dev/stderr
+	echo "$1" > /proc/sys/kernel/hostname
+
+	# The kit's modules, with ours and what depmod found out on top
+	release=$(< /proc/sys/kernel/osrelease)
+	# shellcheck disable=SC2154 # run and kit are the caller's
+	$busybox mkdir -p "/lib/modules/$release"
+	mount -t overlay modules "/lib/modules/$release" \
+		-o "lowerdir=/run/lower$run/modules/$release:/run/lower$kit/modules"
+
+	# root has a home of its own, and a key that only this rig knows
+	while IFS= read -r line; do
+		case $line in
+		root:*) echo "root:x:0:0:root:$HOME:/bin/bash" ;;
+		*) echo "$line" ;;
+		esac
+	done < /etc/passwd > /run/rig/passwd
+	replace_file /etc/passwd /run/rig/passwd
+	echo "$(< "$run/key.pub")" > $HOME/.ssh/authorized_keys
+	$busybox chmod -R go= $HOME
+
+	replace_file /etc/hosts "$run/hosts"
+	echo "nameserver 10.77.0.1" > /run/rig/resolv.conf
+	replace_file /etc/resolv.conf /run/rig/resolv.conf
+	echo "export PATH=$PATH" > /run/rig/profile
+	$busybox ip link set lo up
+}
+
+# Real udev, but with two rules: load the driver that a device's alias names, as
+# everywhere, and give our interfaces their addresses.
+start_udev()
+{
+	mount -t tmpfs udev /lib/udev/rules.d
+	$busybox cat > /lib/udev/rules.d/80-rig.rules <<-EOT
+	ACTION!="remove", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"
+	ACTION=="add", SUBSYSTEM=="net", RUN+="$here/net-up \$name"
+	EOT
+	/lib/systemd/systemd-udevd --daemon 2> /dev/null
+	udevadm trigger --action=add \
+		--subsystem-match=pci --subsystem-match=virtio --subsystem-match=net
+	udevadm settle --timeout=60
+}
