@@ -24,7 +24,7 @@ void pair_map(struct pair *pair, const struct test_case *test, u8 *data)
 	int i;
 
 	pair->size = test->size;
-	pair->slots = data;
+	pair->slots = (u64 *)data;
 	data += 2 * test->size * SLOT_SIZE;
 	for (i = 0; i < 4; i++) {
 		pair->ring[i] = (struct pveth_ring *)data;
@@ -61,27 +61,23 @@ static void pair_dump(const struct test_case *test, u8 *data,
 		       le32_to_cpu(READ_ONCE(pair.ring[i]->event)));
 }
 
-void pair_fill(struct test_side *s, u8 *slot, u64 item)
+void pair_fill(struct test_side *s, u64 *slot, u64 item)
 {
-	u64 words[SLOT_WORDS];
 	u32 i;
 
 	for (i = 0; i < SLOT_WORDS; i++)
-		words[i] = test_pattern(s, item, i);
-	memcpy(slot, words, sizeof(words));
+		slot[i] = test_pattern(s, item, i);
 }
 
-void pair_check(struct test_side *s, const u8 *slot, u64 item)
+void pair_check(struct test_side *s, const u64 *slot, u64 item)
 {
-	u64 words[SLOT_WORDS];
 	u32 i;
 
-	memcpy(words, slot, sizeof(words));
 	for (i = 0; i < SLOT_WORDS; i++) {
-		if (words[i] != test_pattern(s, item, i))
+		if (slot[i] != test_pattern(s, item, i))
 			test_fail(s, "fragment %#llx, word %u: %#llx, not %#llx",
 				  (unsigned long long)item, i,
-				  (unsigned long long)words[i],
+				  (unsigned long long)slot[i],
 				  (unsigned long long)test_pattern(s, item, i));
 	}
 }

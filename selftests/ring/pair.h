@@ -34,7 +34,7 @@ enum { G2H, G2H_DONE, H2G_POST, H2G };
  */
 struct pair {
 	struct pveth_ring *ring[4];
-	u8 *slots;
+	u64 *slots;
 	u32 size;
 };
 
@@ -53,8 +53,8 @@ struct frame {
 
 /* pair.c */
 void pair_map(struct pair *pair, const struct test_case *test, u8 *data);
-void pair_fill(struct test_side *s, u8 *slot, u64 item);
-void pair_check(struct test_side *s, const u8 *slot, u64 item);
+void pair_fill(struct test_side *s, u64 *slot, u64 item);
+void pair_check(struct test_side *s, const u64 *slot, u64 item);
 void pair_publish(struct test_side *s, struct pvring_prod *p, int ring,
 		  u32 *pending);
 bool pair_arm(struct test_side *s, struct pvring_cons *c, int ring, u32 ahead);

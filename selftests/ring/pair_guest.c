@@ -30,7 +30,7 @@ static void guest_send(struct guest *g)
 
 	for (i = 0; i < frame.descs; i++) {
 		frame.slot[i] = pair_pick(g->s, g->free, &g->frees);
-		pair_fill(g->s, g->pair.slots + frame.slot[i] * SLOT_SIZE,
+		pair_fill(g->s, g->pair.slots + frame.slot[i] * SLOT_WORDS,
 			  g->items_out++);
 		desc = (struct pveth_desc) {
 			.addr = cpu_to_le64(frame.slot[i] * SLOT_SIZE),
@@ -118,7 +118,7 @@ static bool guest_receive(struct guest *g)
 			g->received++;
 		}
 		left--;
-		pair_check(g->s, g->pair.slots + (g->pair.size + id) * SLOT_SIZE,
+		pair_check(g->s, g->pair.slots + (g->pair.size + id) * SLOT_WORDS,
 			   H2G_ITEMS + g->items_in++);
 		g->posted[id] = false;
 		guest_post(g, id);

@@ -78,7 +78,7 @@ static bool host_complete(struct host *h, u32 n)
 		/* Until now the slots are the host's. */
 		for (i = 0; i < frame->descs; i++)
 			pair_check(h->s, h->pair.slots +
-				   frame->slot[i] * SLOT_SIZE, frame->item + i);
+				   frame->slot[i] * SLOT_WORDS, frame->item + i);
 		done.id = cpu_to_le16(frame->id);
 		pvring_prod_write(&h->g2h_done, h->done_pending++, &done,
 				  sizeof(done));
@@ -123,7 +123,7 @@ static bool host_transmit(struct host *h)
 		for (i = 0; i < h->next_descs; i++) {
 			id = pair_pick(h->s, h->buffers, &h->n_buffers);
 			pair_fill(h->s, h->pair.slots +
-				  (h->pair.size + id) * SLOT_SIZE,
+				  (h->pair.size + id) * SLOT_WORDS,
 				  H2G_ITEMS + h->items_out);
 			desc = (struct pveth_desc) {
 				.len = cpu_to_le32(SLOT_SIZE),
