@@ -1,0 +1,240 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What any network card does: driver, link, addresses, ethtool, counters.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/lib_traffic.sh
+. "$lib_dir/lib_traffic.sh"
+
+interface=$(guest_if 1)
+port=$(port 1)
+
+driver_loads_by_itself() {
+	in_guest 1 'for device in /sys/bus/pci/devices/*; do
+			read -r vendor <$device/vendor
+			read -r id <$device/device
+			[ $vendor:$id = 0x1af4:0x1110 ] || continue
+			echo "device ${device##*/}"
+			modprobe -R "$(cat $device/modalias)" | grep -x pveth
+			[ "$(readlink $device/driver/module)" ] &&
+				basename "$(readlink $device/driver/module)"
+		done' >"$TMPDIR/out"
+	host cat "$TMPDIR/out"
+	# Once as what the alias names, once as what has the device
+	[ "$(grep -cx pveth "$TMPDIR/out")" = 2 ]
+}
+
+ethtool_says_who_it_is() {
+	in_guest 1 "ethtool -i $interface; ethtool -P $interface
+		basename \$(readlink -f /sys/class/net/$interface/device)" \
+		>"$TMPDIR/out"
+	host cat "$TMPDIR/out"
+	grep -qx 'driver: pveth' "$TMPDIR/out"
+	grep -qx 'firmware-version: ABI 1\.0' "$TMPDIR/out"
+	grep -qx "bus-info: $(tail -n 1 "$TMPDIR/out")" "$TMPDIR/out"
+	grep -qx "Permanent address: $(port_field 1 mac)" "$TMPDIR/out"
+	ethtool -i "$port" | grep -x 'driver: pveth_host'
+}
+
+address_and_mtu_are_the_hosts() {
+	in_guest 1 "ip -j -d link show $interface" >"$TMPDIR/out"
+	host cat "$TMPDIR/out"
+	[ "$(jq -r '.[].address' "$TMPDIR/out")" = "$(port_field 1 mac)" ]
+	[ "$(jq '.[].mtu' "$TMPDIR/out")" = "$(cat "/sys/class/net/$port/mtu")" ]
+	[ "$(jq '.[].max_mtu' "$TMPDIR/out")" = "$(cat "/sys/class/net/$port/mtu")" ]
+}
+
+# Closing the interface is seen at the port.
+guest_takes_link_down_and_up() {
+	at_exit restore_guest 1
+	host_carrier 1
+	in_guest 1 "ip link set $interface down"
+	wait_for 20 host_no_carrier 1
+	wait_for 20 port_is 1 ready
+	in_guest 1 "ip link set $interface up"
+	wait_for 20 host_carrier 1
+	port_is 1 connected
+	restore_guest 1
+	link_up 1
+}
+
+# Closing the port is seen in the guest.
+host_takes_link_down_and_up() {
+	at_exit "ip link set $port up"
+	guest_carrier 1 "$interface"
+	host ip link set "$port" down
+	wait_for 20 guest_no_carrier 1 "$interface"
+	wait_for 20 port_is 1 down
+	host ip link set "$port" up
+	wait_for 20 guest_carrier 1 "$interface"
+	link_up 1
+}
+
+# The session goes on without carrier.
+host_takes_carrier_off_and_on() {
+	local sessions
+
+	at_exit "ip link set $port carrier on"
+	sessions=$(port_field 1 sessions)
+	host ip link set dev "$port" carrier off
+	host_no_carrier 1
+	wait_for 20 guest_no_carrier 1 "$interface"
+	in_guest 1 "ethtool $interface" | grep 'Link detected: no'
+	host ip link set dev "$port" carrier on
+	wait_for 20 guest_carrier 1 "$interface"
+	in_guest 1 "ethtool $interface" | grep 'Link detected: yes'
+	[ "$(port_field 1 sessions)" = "$sessions" ]
+	link_up 1
+}
+
+# ring N WHICH: of what ethtool -g says, the maximum (1) or what is set (2)
+ring() { awk -v n="$2" "/^$1:/ && ++i == n { print \$2 }" "$TMPDIR/rings"; }
+
+# The sizes that the guest has are those that the port shows.
+rings_are() {
+	in_guest 1 "ethtool -g $interface" >"$TMPDIR/rings"
+	[ "$(ring RX 2) $(ring TX 2)" = "$1 $2" ]
+	wait_for 20 host_carrier 1
+	ethtool -g "$port" >"$TMPDIR/rings"
+	[ "$(ring TX 2) $(ring RX 2)" = "$1 $2" ]
+}
+
+answers() { grep -c 'bytes from' "$TMPDIR/ping"; }
+more_answers_than() { [ "$(answers)" -gt "$1" ]; }
+
+rings_change_size_under_traffic() {
+	local rx tx max sizes ping before
+
+	in_guest 1 "ethtool -g $interface" >"$TMPDIR/rings"
+	rx=$(ring RX 2) tx=$(ring TX 2) max=$(ring RX 1)
+	at_exit "guest 1 'ethtool -G $interface rx $rx tx $tx'"
+	ping -i 0.05 "$(guest4 1)" >"$TMPDIR/ping" &
+	ping=$!
+	at_exit "kill $ping"
+	for sizes in "64 128" "256 64" "$max $max" "$rx $tx"; do
+		# shellcheck disable=SC2086
+		set -- $sizes
+		in_guest 1 "ethtool -G $interface rx $1 tx $2"
+		rings_are "$1" "$2"
+		before=$(answers)
+		wait_for 20 more_answers_than "$before"
+	done
+	# Not a power of two: the next larger one
+	in_guest 1 "ethtool -G $interface rx 100 tx 65"
+	rings_are 128 128
+	ping_sizes 1 56,1400 "$HOST4"
+}
+
+refused() {
+	if in_guest 1 "$2" >"$TMPDIR/out" 2>&1; then
+		fail "was not refused: $2"
+	fi
+	host cat "$TMPDIR/out"
+	grep -q "$1" "$TMPDIR/out"
+}
+
+bad_ring_sizes_are_refused() {
+	local rx tx max
+
+	in_guest 1 "ethtool -g $interface" >"$TMPDIR/rings"
+	rx=$(ring RX 2) tx=$(ring TX 2) max=$(ring RX 1)
+	refused 'at least 64' "ethtool -G $interface rx 63"
+	refused 'at least 64' "ethtool -G $interface tx 0"
+	refused 'exceeds maximum' "ethtool -G $interface tx $((max + 1))"
+	rings_are "$rx" "$tx"
+}
+
+# One try: NAME and VALUE pairs, for each place
+count_pings() {
+	local n=10 bytes=$((10 * 142)) name place ok=0
+
+	counters host "$port" >"$TMPDIR/host.before"
+	counters 1 "$interface" >"$TMPDIR/1.before"
+	on 1 "ping -q -c $n -i 0.01 -s 100 $HOST4"
+	counters 1 "$interface" >"$TMPDIR/1.after"
+	counters host "$port" >"$TMPDIR/host.after"
+	for place in host 1; do
+		for name in g2h_frames:$n h2g_frames:$n g2h_bytes:$bytes \
+			    h2g_bytes:$bytes tx_packets:$n rx_packets:$n \
+			    tx_bytes:$bytes rx_bytes:$bytes g2h_bad:0 \
+			    g2h_dropped:0 h2g_dropped:0 tx_errors:0 \
+			    rx_errors:0 tx_dropped:0 rx_dropped:0; do
+			if [ "$(moved "$place" "${name%:*}")" != "${name#*:}" ]; then
+				note "$place: ${name%:*} moved by" \
+				     "$(moved "$place" "${name%:*}"), not ${name#*:}"
+				ok=1
+			fi
+		done
+	done
+	# As many doorbells as the guest rang, and some
+	if [ "$(moved host kicks)" != "$(moved 1 doorbells)" ] ||
+	   [ "$(moved host kicks)" = 0 ] || [ "$(moved host calls)" = 0 ]; then
+		note "doorbells: $(moved 1 doorbells) rung by the guest," \
+		     "$(moved host kicks) heard, $(moved host calls) rung"
+		ok=1
+	fi
+	return $ok
+}
+
+moved() { delta "$2" "$TMPDIR/$1.before" "$TMPDIR/$1.after"; }
+
+# To the frame and the byte, on both sides. A neighbour that asks for an address
+# in between is no error: there are some tries.
+counters_count_each_frame() {
+	link_up 1
+	for _ in 1 2 3 4 5 6; do
+		if count_pings; then
+			return
+		fi
+	done
+	return 1
+}
+
+channels_are_the_queue_pairs() {
+	local queues
+
+	queues=$(port_field 1 queues)
+	in_guest 1 "ethtool -l $interface" >"$TMPDIR/out"
+	host cat "$TMPDIR/out"
+	[ "$(grep -cx "Combined:[[:space:]]*$queues" "$TMPDIR/out")" = 2 ]
+	ethtool -l "$port" >"$TMPDIR/out"
+	[ "$(grep -cx "Combined:[[:space:]]*$queues" "$TMPDIR/out")" = 2 ]
+}
+
+napi_of_the_port_is_threaded() {
+	[ "$(cat "/sys/class/net/$port/threaded")" = 1 ]
+	host grep -lx "napi/$port-.*" /proc/[0-9]*/comm
+}
+
+neighbour_has() { ip neighbour show "$1" | grep -qw "$2"; }
+
+guest_changes_its_address() {
+	local old new=52:54:00:77:aa:01
+
+	old=$(port_field 1 mac)
+	at_exit "guest 1 'ip link set $interface address $old'"
+	at_exit "ip neighbour flush dev $BRIDGE"
+	in_guest 1 "ip link set $interface address $new"
+	host ip neighbour flush dev "$BRIDGE"
+	link_up 1
+	neighbour_has "$(guest4 1)" $new
+	neighbour_has "$(guest6 1)" $new
+	wait_for 20 [ "$(port_field 1 guest_mac)" = $new ]
+	# The address that the host gave it stays as it is.
+	[ "$(port_field 1 mac)" = "$old" ]
+}
+
+run_tests driver_loads_by_itself \
+	ethtool_says_who_it_is \
+	address_and_mtu_are_the_hosts \
+	guest_takes_link_down_and_up \
+	host_takes_link_down_and_up \
+	host_takes_carrier_off_and_on \
+	rings_change_size_under_traffic \
+	bad_ring_sizes_are_refused \
+	counters_count_each_frame \
+	channels_are_the_queue_pairs \
+	napi_of_the_port_is_threaded \
+	guest_changes_its_address
