@@ -195,8 +195,8 @@ static void port_accept(evutil_socket_t listen_fd, short what, void *arg)
 	log_info("%s: QEMU (process %d) connected", port->config.name, (int)client->pid);
 	port_serve(port);
 	if (client_is_waiting(client))
-		log_info("%s: QEMU (process %d) has to wait: %s", port->config.name,
-			 (int)client->pid, port->problem);
+		log_info("%s: QEMU (process %d) has to wait", port->config.name,
+			 (int)client->pid);
 }
 
 /**

@@ -10,6 +10,20 @@
 
 static bool to_syslog;
 
+static void libevent_says(int severity, const char *msg)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_error("libevent: %s", msg);
+}
+
+/**
+ * log_open() - have messages of libraries, too
+ */
+void log_open(void)
+{
+	event_set_log_callback(libevent_says);
+}
+
 /**
  * log_to_syslog() - from now on messages go to syslog
  */

@@ -271,6 +271,7 @@ int main(int argc, char **argv)
 	struct error err;
 
 	parse_options(argc, argv, &options);
+	log_open();
 	/* Sockets are made for nobody else. State files are no secret. */
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);

@@ -144,8 +144,7 @@ static int port_try(struct port *port, struct error *err)
 	}
 	/* If nobody but us has its doorbell, it is free after this. */
 	client_forget_guest(port->attached);
-	error_set(err, "QEMU (process %d) waits until the guest that has the port is gone",
-		  (int)client->pid);
+	error_set(err, "QEMU waits until the guest that has the port is gone");
 	return -EBUSY;
 }
 

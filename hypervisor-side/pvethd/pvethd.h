@@ -140,6 +140,7 @@ struct port {
 };
 
 /* log.c APIs: */
+void log_open(void);
 void log_to_syslog(void);
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c and genl.c
+ *
+ * The test says on stdin what happens to the kernel, a command in each line,
+ * and gets an answer in a line of stdout:
+ *
+ *	link NAME KIND QUEUES	an interface is made
+ *	unlink NAME		an interface is deleted
+ *	detach NAME		its guest is gone, as the kernel would have noticed
+ *	fail CALL ERRNO		from now on attach, add or get fails; 0: no more
+ *	quiet ON		1: nothing is reported; 0: it is again
+ *	changed			report that anything may have changed
+ *	unload			the module is unloaded, and with it all its interfaces
+ *	load			the module is loaded
+ *	show NAME		"IFINDEX MTU QUEUES ATTACHED", or "none"
+ *	kicks NAME		counts of the doorbells that the guest rang
+ *	call NAME VECTOR	ring the guest
+ *	write NAME TEXT		write into the window
+ *	read NAME LENGTH	read from it
+ *
+ * It keeps no file that it is given: doorbells work while pvethd has them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+#define MAX_LINKS	64
+
+struct fake_link {
+	char name[IFNAMSIZ];
+	struct link_info info;
+	bool attached;
+	struct guest guest;
+	uint8_t mac[6];
+	void *window;
+};
+
+static struct fake_link links[MAX_LINKS];
+static unsigned int last_ifindex = 100;
+static bool loaded = true;
+static bool quiet;
+static int fail_attach, fail_add, fail_get;
+static struct event *command_event, *report_event;
+
+static struct fake_link *find(const char *name)
+{
+	struct fake_link *link;
+
+	for (link = links; link < links + MAX_LINKS; link++)
+		if (link->info.ifindex && !strcmp(link->name, name))
+			return link;
+	return NULL;
+}
+
+static struct fake_link *find_index(unsigned int ifindex)
+{
+	struct fake_link *link;
+
+	for (link = links; link < links + MAX_LINKS; link++)
+		if (link->info.ifindex == ifindex)
+			return link;
+	return NULL;
+}
+
+static int fail(int error, struct error *err)
+{
+	error_set(err, "the test says so (%s)", strerror(error));
+	return -error;
+}
+
+/* As from the kernel, reports come when the daemon is back in its event loop. */
+#define REPORT_CHANGED	EV_READ
+#define REPORT_LOADED	EV_WRITE
+
+static void report_now(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	if (what & REPORT_LOADED)
+		ports_module_loaded();
+	else
+		ports_refresh();
+}
+
+static void report(short what)
+{
+	if (!quiet)
+		event_active(report_event, what, 0);
+}
+
+static void detach(struct fake_link *link)
+{
+	if (link->attached)
+		munmap(link->window, link->guest.window_size);
+	link->attached = false;
+}
+
+static void make_link(const char *name, const char *kind, unsigned int queues, unsigned int mtu)
+{
+	struct fake_link *link = find_index(0);
+
+	memset(link, 0, sizeof(*link));
+	snprintf(link->name, sizeof(link->name), "%s", name);
+	snprintf(link->info.kind, sizeof(link->info.kind), "%s", kind);
+	link->info.ifindex = ++last_ifindex;
+	link->info.queues = queues;
+	link->info.mtu = mtu;
+	report(REPORT_CHANGED);
+}
+
+static void delete_link(struct fake_link *link)
+{
+	detach(link);
+	link->info.ifindex = 0;
+	report(REPORT_CHANGED);
+}
+
+bool kernel_has_ports(void)
+{
+	return loaded;
+}
+
+int link_get(const char *name, struct link_info *info, struct error *err)
+{
+	struct fake_link *link = find(name);
+
+	if (fail_get)
+		return fail(fail_get, err);
+	if (!link)
+		return fail(ENODEV, err);
+	*info = link->info;
+	return 0;
+}
+
+int link_add(const struct port_config *config, struct error *err)
+{
+	if (fail_add || !loaded)
+		return fail(fail_add ? fail_add : EOPNOTSUPP, err);
+	make_link(config->name, PVETH_KIND, config->queues, config->mtu);
+	return 0;
+}
+
+int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+
+	if (!link)
+		return fail(ENODEV, err);
+	link->info.mtu = mtu;
+	return 0;
+}
+
+int link_del(unsigned int ifindex, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+
+	if (!link)
+		return fail(ENODEV, err);
+	delete_link(link);
+	return 0;
+}
+
+int port_status_get(unsigned int ifindex, struct port_status *status, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+
+	memset(status, 0, sizeof(*status));
+	if (!link || strcmp(link->info.kind, PVETH_KIND))
+		return fail(ENODEV, err);
+	status->state = link->attached ? PVETH_PORT_STATE_READY : PVETH_PORT_STATE_DETACHED;
+	status->stats[PVETH_A_PORT_STATS_G2H_FRAMES] = 12;
+	return 0;
+}
+
+int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *guest,
+		const void *window, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+
+	if (!link || strcmp(link->info.kind, PVETH_KIND))
+		return fail(ENODEV, err);
+	if (fail_attach)
+		return fail(fail_attach, err);
+	if (link->attached)
+		return fail(EBUSY, err);
+	if (guest->vectors != PVETH_VECTOR_QUEUE + link->info.queues)
+		return fail(EINVAL, err);
+	/* As pinned pages, it outlives the mapping that it came from. */
+	link->window = mmap(NULL, guest->window_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    guest->memory_fd, 0);
+	if (link->window == MAP_FAILED || memcmp(link->window, window, 4096))
+		return fail(EFAULT, err);
+	memcpy(link->mac, mac, sizeof(link->mac));
+	link->guest = *guest;
+	link->attached = true;
+	report(REPORT_CHANGED);
+	return 0;
+}
+
+static void kicks(const struct fake_link *link)
+{
+	uint64_t count;
+	unsigned int i;
+
+	for (i = 0; i < link->guest.vectors; i++) {
+		if (read(link->guest.kick_fd[i], &count, sizeof(count)) < 0)
+			count = 0;
+		printf("%s%d", i ? " " : "", (int)count);
+	}
+	puts("");
+}
+
+static void set_failure(const char *call, int error)
+{
+	if (!strcmp(call, "attach"))
+		fail_attach = error;
+	else if (!strcmp(call, "add"))
+		fail_add = error;
+	else
+		fail_get = error;
+}
+
+static void set_loaded(bool on)
+{
+	struct fake_link *link;
+
+	loaded = on;
+	if (on) {
+		report(REPORT_LOADED);
+		return;
+	}
+	for (link = links; link < links + MAX_LINKS; link++)
+		if (link->info.ifindex && !strcmp(link->info.kind, PVETH_KIND))
+			delete_link(link);
+}
+
+/* Commands that name an interface. Returns false if it is none of them. */
+static bool link_command(const char *command, struct fake_link *link, const char *arg)
+{
+	const uint64_t one = 1;
+
+	if (!strcmp(command, "unlink")) {
+		delete_link(link);
+	} else if (!strcmp(command, "detach")) {
+		detach(link);
+		report(REPORT_CHANGED);
+	} else if (!strcmp(command, "show")) {
+		printf("%u %u %u %d\n", link->info.ifindex, link->info.mtu, link->info.queues,
+		       link->attached);
+		return true;
+	} else if (!strcmp(command, "kicks")) {
+		kicks(link);
+		return true;
+	} else if (!strcmp(command, "call")) {
+		if (write(link->guest.call_fd[atoi(arg)], &one, sizeof(one)) != sizeof(one))
+			perror("call");
+	} else if (!strcmp(command, "write")) {
+		strcpy(link->window, arg);
+	} else if (!strcmp(command, "read")) {
+		printf("%.*s\n", atoi(arg), (char *)link->window);
+		return true;
+	} else {
+		return false;
+	}
+	puts("ok");
+	return true;
+}
+
+static void run_command(const char *line)
+{
+	char command[32] = "", first[64] = "", second[64] = "";
+	struct fake_link *link;
+	int third = 0;
+
+	if (sscanf(line, "%31s %63s %63s %d", command, first, second, &third) < 1)
+		return;
+	link = find(first);
+	if (link && link_command(command, link, second))
+		return;
+	if (!strcmp(command, "link"))
+		make_link(first, second, third, 1500);
+	else if (!strcmp(command, "fail"))
+		set_failure(first, atoi(second));
+	else if (!strcmp(command, "quiet"))
+		quiet = atoi(first);
+	else if (!strcmp(command, "changed"))
+		report(REPORT_CHANGED);
+	else if (!strcmp(command, "load") || !strcmp(command, "unload"))
+		set_loaded(command[0] == 'l');
+	else {
+		puts("none");
+		return;
+	}
+	puts("ok");
+}
+
+static void run(const char *line)
+{
+	run_command(line);
+	fflush(stdout);
+}
+
+static void command_readable(evutil_socket_t fd, short what, void *arg)
+{
+	char line[256];
+	ssize_t n;
+
+	(void)what;
+	(void)arg;
+	/* The test waits for each answer, so that this is one line. */
+	n = read(fd, line, sizeof(line) - 1);
+	if (n <= 0) {
+		event_del(command_event);
+		return;
+	}
+	line[n] = '\0';
+	run(line);
+}
+
+/* Linked in place of setsockopt(): the test may want small socket buffers. */
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	const char *small = getenv("FAKE_SNDBUF");
+	int bytes;
+
+	if (!small || level != SOL_SOCKET)
+		return __real_setsockopt(fd, level, name, value, len);
+	if (name == SO_SNDBUFFORCE) {
+		errno = EPERM;
+		return -1;
+	}
+	bytes = atoi(small);
+	return __real_setsockopt(fd, level, name, &bytes, sizeof(bytes));
+}
+
+int kernel_open(struct event_base *base, struct error *err)
+{
+	const char *initial = getenv("FAKE_KERNEL");
+
+	report_event = event_new(base, -1, 0, report_now, NULL);
+	if (initial)
+		run(initial);
+	command_event = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, command_readable, NULL);
+	if (!report_event || !command_event || event_add(command_event, NULL))
+		return error_set(err, "no commands");
+	return 0;
+}
+
+void kernel_close(void)
+{
+	struct fake_link *link;
+
+	event_free(command_event);
+	event_free(report_event);
+	for (link = links; link < links + MAX_LINKS; link++)
+		if (link->info.ifindex)
+			detach(link);
+}

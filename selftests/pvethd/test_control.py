@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0
+"""pvethctl, and what is asked of pvethd."""
+import grp
+import json
+import os
+import pwd
+import shlex
+import socket
+import stat
+import subprocess
+import xml.etree.ElementTree
+
+from harness import BIN, PATIENCE, Qemu, check_contains, check_equal, wait_for
+
+
+def is_private_mac(mac):
+    return int(mac[:2], 16) & 3 == 2
+
+
+def test_add(daemon):
+    """add: interface, state file and socket are made, with the defaults"""
+    daemon.start()
+    port = daemon.add('vm1')
+    shown = daemon.show('vm1')
+    check_equal(shown, port, 'show')
+    check_equal(json.loads(daemon.ctl('list', '--json').stdout), [port], 'list')
+    check_equal(json.loads(daemon.ctl('show', '--json').stdout), [port], 'show of all')
+    ifindex, *rest = daemon.kernel('show vm1').split()
+    check_equal(rest, ['1500', '1', '0'], 'interface')
+    mac = port['mac']
+    check_equal(is_private_mac(mac), True, f'{mac} is unicast and locally administered')
+    wanted = {'name': 'vm1', 'ifindex': int(ifindex), 'state': 'detached', 'error': None,
+              'guest_error': None, 'problem': None, 'mode': 'window', 'queues': 1,
+              'window_size': 4 << 20, 'mtu': 1500, 'sessions': 0, 'clients': [],
+              'socket': f'{daemon.run_dir}/vm1.sock'}
+    for key, value in wanted.items():
+        check_equal(port[key], value, key)
+    check_equal(port['stats']['g2h_frames'], 12, 'counter')
+    check_equal(len(port['stats']), 10, 'number of counters')
+    with open(f'{daemon.state_dir}/vm1.json', encoding='utf-8') as file:
+        check_equal(json.load(file)['mac'], mac, 'MAC address in the state file')
+
+
+def test_add_options(daemon):
+    """add: takes all options"""
+    daemon.start()
+    port = daemon.add('web-1.a', '--mac', '52:54:00:77:00:0a', '--queues', '4', '--mtu', '9000',
+                      '--window-size', '32MiB', '--mode', 'window')
+    check_equal([port[key] for key in ('mac', 'queues', 'mtu', 'window_size')],
+                ['52:54:00:77:00:0a', 4, 9000, 32 << 20], 'port')
+    check_equal(daemon.kernel('show web-1.a').split()[1:], ['9000', '4', '0'], 'interface')
+    sizes = {'512K': 512 << 10, '4m': 4 << 20, '1GiB': 1 << 30, '8388608': 8 << 20, '4G': 4 << 30}
+    for number, (text, size) in enumerate(sizes.items()):
+        port = daemon.add(f'vm{number}', '--window-size', text)
+        check_equal(port['window_size'], size, text)
+    check_equal(daemon.add('vm9', '--queues', '3')['window_size'], 16 << 20, 'default for 3')
+
+
+def test_add_prints(daemon):
+    """add: prints the words for a shell, and XML, that QEMU and libvirt take"""
+    daemon.run_dir = os.path.join(daemon.dir, "it's, odd & <so>")
+    daemon.start()
+    text = daemon.ctl('add', 'vm1', '--queues', '2').stdout
+    port = daemon.show('vm1')
+    arguments = text[text.index('-chardev'):text.index('libvirt')]
+    check_equal(shlex.split(arguments.replace('\\\n', '')), port['qemu_args'], 'words')
+    path = port['socket'].replace(',', ',,')
+    check_equal(port['qemu_args'],
+                ['-chardev', f'socket,id=pveth-vm1,path={path}',
+                 '-device', 'ivshmem-doorbell,id=pveth-vm1-dev,chardev=pveth-vm1,vectors=3'],
+                'arguments')
+    shmem = xml.etree.ElementTree.fromstring(port['libvirt_xml'])
+    check_equal((shmem.tag, shmem.get('name')), ('shmem', 'pveth-vm1'), 'element')
+    check_equal(shmem.find('model').get('type'), 'ivshmem-doorbell', 'model')
+    check_equal(shmem.find('server').get('path'), port['socket'], 'path')
+    check_equal(dict(shmem.find('msi').attrib), {'vectors': '3', 'ioeventfd': 'on'}, 'msi')
+    check_contains(text, *port['libvirt_xml'].splitlines())
+    for command in ('list',), ('show', 'vm1'), ('show',):
+        check_contains(daemon.ctl(*command).stdout, 'vm1', port['mac'], 'detached')
+
+
+def test_add_refused(daemon):
+    """add: bad values are refused, with what would be right, and leave nothing"""
+    daemon.start()
+    daemon.add('vm1', '--mac', '52:54:00:00:00:01')
+    before = daemon.ctl('list').stdout, daemon.files()
+    refused = [
+        (('vm2', '--mac', '53:54:00:00:00:01'), 2, 'multicast'),
+        (('vm2', '--mac', '52:54:00:00:00'), 2, 'six octets'),
+        (('vm2', '--mac', '52:54:00:00:00:0g'), 2, 'six octets'),
+        (('vm2', '--mac', '00:00:00:00:00:00'), 2, 'no interface'),
+        (('vm2', '--mac', '52:54:00:00:00:01'), 1, 'port vm1 has this MAC address'),
+        (('vm2', '--queues', '0'), 2, '--queues', 'from 1 to 16'),
+        (('vm2', '--queues', '17'), 2, 'from 1 to 16'),
+        (('vm2', '--queues', '-1'), 2, 'from 1 to 16'),
+        (('vm2', '--queues', '1x'), 2, 'from 1 to 16'),
+        (('vm2', '--mtu', '67'), 2, 'from 68 to 65521'),
+        (('vm2', '--mtu', '65522'), 2, 'from 68 to 65521'),
+        (('vm2', '--window-size', '3M'), 1, 'no power of two', '2M or 4M'),
+        (('vm2', '--window-size', '256K'), 1, 'too small', 'from 512K to 4096M'),
+        (('vm2', '--window-size', '1M', '--queues', '3'), 1, 'too small', 'from 2M'),
+        (('vm2', '--window-size', '0'), 1, 'too small'),
+        (('vm2', '--window-size', '8G'), 1, 'too large', '4096M'),
+        (('vm2', '--window-size', '17179869184G'), 2, 'not a size'),
+        (('vm2', '--window-size', '4MB'), 2, 'not a size', '8MiB'),
+        (('vm2', '--window-size', ''), 2, 'not a size'),
+        (('vm2', '--mode', 'direct'), 1, 'not there yet'),
+        (('vm2', '--mode', 'fast'), 1, 'use window'),
+        (('vm2', '--socket-user', 'no-such-user'), 1, "no user 'no-such-user'"),
+        (('vm2', '--socket-group', 'no-such-group'), 1, "no group 'no-such-group'"),
+        (('vm2', '--socket-user', 'x' * 64), 1, 'longer than'),
+        (('vm1',), 1, 'there is a port vm1 already'),
+        (('a-name-that-is-long',), 2, 'at most 15'),
+        (('a b',), 2, 'letters, digits'),
+        (('a/b',), 2, 'letters, digits'),
+        (('.a',), 2, 'letters, digits'),
+        (('',), 2, 'letters, digits'),
+    ]
+    for args, status, *words in refused:
+        daemon.fails_with(('add', *args), *words, status=status)
+    check_equal((daemon.ctl('list').stdout, daemon.files()), before, 'what is there')
+    check_equal(daemon.kernel('show vm2'), 'none', 'interface')
+    check_equal(os.listdir(daemon.state_dir), ['vm1.json'], 'state files')
+    check_equal(sorted(os.listdir(daemon.run_dir)), ['control', 'vm1.sock'], 'sockets')
+
+
+def test_add_undone(daemon):
+    """add: when a step fails, those before it are undone"""
+    daemon.start()
+    daemon.kernel('fail add 1')
+    daemon.fails_with(('add', 'vm1'), 'cannot make the interface vm1', 'the test says so')
+    daemon.kernel('fail add 0')
+
+    os.mkdir(f'{daemon.state_dir}/.vm1.json')
+    daemon.fails_with(('add', 'vm1'), 'cannot write the state file vm1.json')
+    check_equal(daemon.kernel('show vm1'), 'none', 'interface')
+    os.rmdir(f'{daemon.state_dir}/.vm1.json')
+
+    os.mkdir(f'{daemon.run_dir}/vm1.sock')
+    daemon.fails_with(('add', 'vm1'), 'cannot make the socket', 'vm1.sock')
+    check_equal(daemon.kernel('show vm1'), 'none', 'interface')
+    check_equal(os.listdir(daemon.state_dir), [], 'state files')
+    os.rmdir(f'{daemon.run_dir}/vm1.sock')
+    daemon.add('vm1')
+
+
+def test_add_adopts(daemon):
+    """add: takes up a port that is there, and no other kind of interface"""
+    daemon.start()
+    daemon.kernel('link vm1 pveth 2')
+    daemon.kernel('link br0 bridge 1')
+    ifindex = daemon.kernel('show vm1').split()[0]
+    daemon.fails_with(('add', 'br0'), 'interface br0 already', "kind 'bridge'", 'another name')
+    daemon.fails_with(('add', 'vm1', '--queues', '4'), '2 queue pairs', '--queues 2')
+    check_equal(daemon.kernel('show vm1').split()[0], ifindex, 'interface')
+    port = daemon.add('vm1', '--queues', '2', '--mtu', '4000')
+    check_equal((str(port['ifindex']), port['mtu']), (ifindex, 4000), 'interface')
+
+
+def test_del(daemon):
+    """del: interface, state file, socket and all files are gone"""
+    daemon.start()
+    before = daemon.files()
+    qemu = Qemu(daemon.add('vm1'))
+    qemu.hello(2)
+    check_equal(json.loads(daemon.ctl('del', 'vm1', '--json').stdout), {'name': 'vm1'}, 'answer')
+    check_equal(daemon.kernel('show vm1'), 'none', 'interface')
+    check_equal(os.listdir(daemon.state_dir), [], 'state files')
+    check_equal(os.listdir(daemon.run_dir), ['control'], 'sockets')
+    wait_for(lambda: daemon.files() == before, 'open files are as before')
+    daemon.fails_with(('del', 'vm1'), "no port 'vm1'")
+    daemon.fails_with(('show', 'vm1'), "no port 'vm1'")
+    qemu.close()
+
+    daemon.add('vm1')
+    daemon.kernel('unlink vm1')
+    check_contains(daemon.ctl('del', 'vm1').stdout, 'Port vm1 deleted')
+
+
+def test_permissions(daemon):
+    """sockets: only their owner and group can connect, only root to control"""
+    daemon.start()
+    user, group = pwd.getpwnam('nobody'), grp.getgrnam('daemon')
+    root = os.geteuid(), os.getegid()
+    daemon.add('vm1')
+    daemon.add('vm2', '--socket-user', 'nobody', '--socket-group', 'daemon')
+    daemon.add('vm3', '--socket-user', str(user.pw_uid))
+    wanted = {'vm1.sock': (0o660, *root), 'vm2.sock': (0o660, user.pw_uid, group.gr_gid),
+              'vm3.sock': (0o660, user.pw_uid, root[1]), 'control': (0o600, *root)}
+    for name, owner in wanted.items():
+        st = os.stat(f'{daemon.run_dir}/{name}')
+        check_equal((stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid), owner, name)
+    check_equal(stat.S_IMODE(os.stat(daemon.run_dir).st_mode), 0o755, 'run directory')
+
+
+def test_usage(daemon):
+    """pvethctl, pvethd: help, version, and wrong command lines"""
+    check_contains(daemon.ctl('--help').stdout, 'Usage: pvethctl add', '--window-size', '--json')
+    check_contains(daemon.ctl('--version').stdout, 'pvethctl ')
+    daemon.fails_with(('list',), 'cannot reach pvethd', 'is pvethd running?')
+    wrong = [((), 'command is missing'), (('frob',), "no command 'frob'"), (('add',), 'needs'),
+             (('del',), 'needs'), (('del', 'a', 'b'), 'too much'), (('list', 'a'), 'too much'),
+             (('list', '--queues', '2'), 'no such option'), (('list', '--frob'), 'frob'),
+             (('add', 'a', '--queues'), 'requires an argument')]
+    for args, *words in wrong:
+        daemon.fails_with(args, *words, 'pvethctl --help', status=2)
+    for args, status in (['--help'], 0), (['--version'], 0), (['--frob'], 2), (['x'], 2):
+        done = subprocess.run([f'{BIN}/pvethd', *args], capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+        check_equal(done.returncode, status, f'pvethd {args}')
+        check_contains(done.stdout + done.stderr, 'pvethd')
+
+
+def test_bad_requests(daemon):
+    """control socket: whatever is sent, there is an answer or an end, and no harm"""
+    daemon.start()
+    daemon.add('vm1')
+    before = daemon.files()
+    for request in [b'\n', b'{}\n', b'[]\n', b'nonsense\n', b'{"command": 1}\n', b'\xff\xfe\n',
+                    b'{"command": "frob"}\n', b'{"command": "show"}\n',
+                    b'{"command": "show", "name": "vm1", "name": "vm2"}\n',
+                    b'{"command": "show", "name": {}}\n', b'{"command": "del", "name": null}\n',
+                    b'{"command": "del", "name": "vm1", "more": 1}\n',
+                    b'{"command": "add", "name": "a/../b"}\n', b'{"command": "add"}\n',
+                    b'{"command": "add", "name": "vm2", "queues": "two"}\n',
+                    b'{"command": "add", "name": "vm2", "queues": 4294967297}\n',
+                    b'{"command": "add", "name": "vm2", "queues": -1}\n',
+                    b'{"command": "add", "name": "vm2", "window_size": -4194304}\n',
+                    b'{"command": "add", "name": "vm2", "mtu": 1e3}\n',
+                    b'{"command": "add", "name": "vm2", "mac": ""}\n',
+                    b'{"command": "add", "name": "vm2", "mac": "52:54:00:00:00:01 "}\n',
+                    b'{"command": "add", "name": "vm2", "frob": 1}\n',
+                    b'{"command": "add", "name": "vm2\\u0000x"}\n',
+                    b'[' * 60000 + b'\n']:
+        answer = json.loads(daemon.request(request))
+        check_equal(list(answer), ['error'], f'answer to {request[:60]!r}')
+    check_equal(daemon.request(b'x' * 100000), b'', 'answer to a line without end')
+    check_equal(len(json.loads(daemon.ctl('list', '--json').stdout)), 1, 'ports')
+    wait_for(lambda: daemon.files() == before, 'open files are as before')
+
+
+def test_silent_clients(daemon):
+    """control socket: those who say nothing hold up nobody for long"""
+    daemon.start()
+    crowd = []
+    for _ in range(20):
+        crowd.append(socket.socket(socket.AF_UNIX))
+        crowd[-1].connect(f'{daemon.run_dir}/control')
+    # Sixteen at a time have ten seconds to say something.
+    daemon.ctl('list')
+    for sock in crowd:
+        sock.close()

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the tests; called by the script "run"."""
+import sys
+
+import harness
+import test_control
+import test_hello
+import test_qemu
+import test_state
+
+sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_qemu)))
