@@ -67,8 +67,8 @@ static int check_mode(const char *mode, struct error *err)
 	return error_set(err, "'%s' is no memory mode: use window", mode);
 }
 
-static int copy_owner(char *to, size_t len, const char *from, const char *what,
-		      struct error *err)
+static int copy_name(char *to, size_t len, const char *from, const char *what,
+		     struct error *err)
 {
 	if (strlen(from) >= len)
 		return error_set(err, "the name of the %s is longer than %zu characters", what,
@@ -104,14 +104,14 @@ static int range_check(json_int_t value, json_int_t min, json_int_t max, const c
  */
 int config_from_json(json_t *json, struct port_config *config, struct error *err)
 {
-	const char *name, *mac = NULL, *mode = "window", *user = "", *group = "";
+	const char *name, *mac = NULL, *mode = "window", *bridge = "", *user = "", *group = "";
 	json_int_t queues = 1, mtu = DEFAULT_MTU, window_size = 0;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
-			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?s, s?s}",
+			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?s, s?s, s?s}",
 			   "name", &name, "mac", &mac, "queues", &queues, "mtu", &mtu,
-			   "window_size", &window_size, "mode", &mode,
+			   "window_size", &window_size, "mode", &mode, "bridge", &bridge,
 			   "socket_user", &user, "socket_group", &group))
 		return error_set(err, "not a port's configuration: %s", jerr.text);
 
@@ -131,8 +131,9 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	if (check_window_size(config->window_size, queues, err))
 		return -1;
 
-	if (copy_owner(config->socket_user, sizeof(config->socket_user), user, "user", err) ||
-	    copy_owner(config->socket_group, sizeof(config->socket_group), group, "group", err))
+	if (copy_name(config->bridge, sizeof(config->bridge), bridge, "bridge", err) ||
+	    copy_name(config->socket_user, sizeof(config->socket_user), user, "user", err) ||
+	    copy_name(config->socket_group, sizeof(config->socket_group), group, "group", err))
 		return -1;
 	return mac ? parse_mac(mac, config->mac, err) : random_mac(config->mac, err);
 }
@@ -150,12 +151,13 @@ json_t *config_to_json(const struct port_config *config)
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x",
 		 m[0], m[1], m[2], m[3], m[4], m[5]);
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s}",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:s}",
 			 "name", config->name, "mac", mac,
 			 "queues", (json_int_t)config->queues,
 			 "mtu", (json_int_t)config->mtu,
 			 "window_size", (json_int_t)config->window_size,
 			 "mode", "window",
+			 "bridge", config->bridge,
 			 "socket_user", config->socket_user,
 			 "socket_group", config->socket_group);
 }

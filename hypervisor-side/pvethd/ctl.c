@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <linux/pveth.h>
 
+#include "ctl.h"
 #include "error.h"
 
 #define DEFAULT_RUN_DIR	"/run/pveth"
@@ -39,6 +40,7 @@ static const char usage[] =
 "  --window-size SIZE   memory shared with the guest, a power of two [4M for each\n"
 "                       queue pair]\n"
 "  --mtu N              MTU of the interface [1500]\n"
+"  --bridge BRIDGE      put the interface into this bridge whenever it is made\n"
 "  --mode window        what the host may touch: the window, and nothing else\n"
 "  --socket-user USER   who may connect to the socket, as QEMU does [root]\n"
 "  --socket-group GROUP the same [root]\n"
@@ -149,175 +151,6 @@ static json_t *ask(json_t *request)
 	return result;
 }
 
-/* Output */
-
-static const char *get_string(json_t *port, const char *key)
-{
-	const char *text = json_string_value(json_object_get(port, key));
-
-	return text ? text : "-";
-}
-
-static json_int_t get_number(json_t *port, const char *key)
-{
-	return json_integer_value(json_object_get(port, key));
-}
-
-static const char *get_size(json_t *port, const char *key)
-{
-	json_int_t bytes = get_number(port, key);
-	static char text[32];
-	const char *unit = "";
-
-	if (bytes >= 1 << 20 && !(bytes % (1 << 20))) {
-		bytes >>= 20;
-		unit = "M";
-	} else if (bytes >= 1 << 10 && !(bytes % (1 << 10))) {
-		bytes >>= 10;
-		unit = "K";
-	}
-	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "%s", bytes, unit);
-	return text;
-}
-
-/* A word for a shell */
-static void print_quoted(const char *word)
-{
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,=:+@%";
-
-	if (*word && !word[strspn(word, plain)]) {
-		fputs(word, stdout);
-		return;
-	}
-	putchar('\'');
-	for (; *word; word++) {
-		if (*word == '\'')
-			fputs("'\\''", stdout);
-		else
-			putchar(*word);
-	}
-	putchar('\'');
-}
-
-/* An option and its value in a line */
-static void print_qemu_args(json_t *port, const char *indent)
-{
-	json_t *args = json_object_get(port, "qemu_args");
-	size_t i, count = json_array_size(args);
-
-	for (i = 0; i < count; i++) {
-		fputs(i % 2 ? " " : indent, stdout);
-		print_quoted(json_string_value(json_array_get(args, i)));
-		if (i % 2)
-			fputs(i + 1 < count ? " \\\n" : "\n", stdout);
-	}
-}
-
-static void print_indented(const char *text, const char *indent)
-{
-	const char *end;
-
-	for (; *text; text = *end ? end + 1 : end) {
-		end = text + strcspn(text, "\n");
-		printf("%s%.*s\n", indent, (int)(end - text), text);
-	}
-}
-
-static void print_json(json_t *json)
-{
-	json_dumpf(json, stdout, JSON_INDENT(2));
-	putchar('\n');
-}
-
-static void print_added(json_t *port)
-{
-	printf("Port %s: interface %s, MAC address of the guest %s, %" JSON_INTEGER_FORMAT
-	       " queue pair(s), window %s\n\n",
-	       get_string(port, "name"), get_string(port, "name"), get_string(port, "mac"),
-	       get_number(port, "queues"), get_size(port, "window_size"));
-	puts("QEMU:\n");
-	print_qemu_args(port, "  ");
-	puts("\nlibvirt, within <devices>:\n");
-	print_indented(get_string(port, "libvirt_xml"), "  ");
-}
-
-static void print_list(json_t *ports)
-{
-	const char *problem;
-	json_t *port;
-	size_t i;
-
-	printf("%-15s %-9s %-17s %6s %6s %5s %8s\n", "NAME", "STATE", "MAC", "QUEUES", "WINDOW",
-	       "MTU", "SESSIONS");
-	json_array_foreach(ports, i, port) {
-		problem = json_string_value(json_object_get(port, "problem"));
-		printf("%-15s %-9s %-17s %6" JSON_INTEGER_FORMAT " %6s %5" JSON_INTEGER_FORMAT
-		       " %8" JSON_INTEGER_FORMAT "%s%s\n",
-		       get_string(port, "name"), get_string(port, "state"),
-		       get_string(port, "mac"), get_number(port, "queues"),
-		       get_size(port, "window_size"), get_number(port, "mtu"),
-		       get_number(port, "sessions"), problem ? "  " : "", problem ? problem : "");
-	}
-}
-
-static void print_clients(json_t *port)
-{
-	json_t *client;
-	size_t i;
-
-	json_array_foreach(json_object_get(port, "clients"), i, client)
-		printf("  QEMU:          process %" JSON_INTEGER_FORMAT "%s\n",
-		       get_number(client, "pid"),
-		       json_is_true(json_object_get(client, "waiting")) ? ", waiting" : "");
-}
-
-static void print_line(const char *title, const char *value)
-{
-	printf("  %-14s %s\n", title, value);
-}
-
-static void print_port(json_t *port)
-{
-	json_t *number;
-	const char *key;
-
-	printf("%s\n", get_string(port, "name"));
-	print_line("state:", get_string(port, "state"));
-	if (json_is_string(json_object_get(port, "error")))
-		print_line("error:", get_string(port, "error"));
-	if (json_is_string(json_object_get(port, "guest_error")))
-		print_line("guest's error:", get_string(port, "guest_error"));
-	if (json_is_string(json_object_get(port, "problem")))
-		print_line("problem:", get_string(port, "problem"));
-	print_line("mode:", get_string(port, "mode"));
-	print_line("guest's MAC:", get_string(port, "mac"));
-	if (json_is_string(json_object_get(port, "guest_mac")))
-		print_line("  it uses:", get_string(port, "guest_mac"));
-	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));
-	print_line("window:", get_size(port, "window_size"));
-	printf("  MTU:           %" JSON_INTEGER_FORMAT "\n", get_number(port, "mtu"));
-	printf("  sessions:      %" JSON_INTEGER_FORMAT "\n", get_number(port, "sessions"));
-	print_line("features:", get_string(port, "features"));
-	print_line("socket:", get_string(port, "socket"));
-	print_clients(port);
-	json_object_foreach(json_object_get(port, "stats"), key, number)
-		printf("  %-16s %12" JSON_INTEGER_FORMAT "\n", key, json_integer_value(number));
-	print_qemu_args(port, "  ");
-}
-
-static void print_ports(json_t *ports)
-{
-	json_t *port;
-	size_t i;
-
-	json_array_foreach(ports, i, port) {
-		if (i)
-			putchar('\n');
-		print_port(port);
-	}
-}
-
 /* Commands */
 
 enum {
@@ -331,6 +164,7 @@ enum {
 	OPTION_WINDOW_SIZE,
 	OPTION_MTU,
 	OPTION_MODE,
+	OPTION_BRIDGE,
 	OPTION_SOCKET_USER,
 	OPTION_SOCKET_GROUP,
 };
@@ -345,6 +179,7 @@ static const struct option options[] = {
 	{ "window-size", required_argument, NULL, OPTION_WINDOW_SIZE },
 	{ "mtu", required_argument, NULL, OPTION_MTU },
 	{ "mode", required_argument, NULL, OPTION_MODE },
+	{ "bridge", required_argument, NULL, OPTION_BRIDGE },
 	{ "socket-user", required_argument, NULL, OPTION_SOCKET_USER },
 	{ "socket-group", required_argument, NULL, OPTION_SOCKET_GROUP },
 	{ NULL, 0, NULL, 0 },
@@ -383,6 +218,9 @@ static void add_option(json_t *request, int option, const char *value)
 		break;
 	case OPTION_MODE:
 		json_object_set_new(request, "mode", json_string(value));
+		break;
+	case OPTION_BRIDGE:
+		json_object_set_new(request, "bridge", json_string(value));
 		break;
 	case OPTION_SOCKET_USER:
 		json_object_set_new(request, "socket_user", json_string(value));
@@ -430,11 +268,6 @@ static void set_name(json_t *request, const char *name)
 	if (parse_name(name, &err))
 		die(EXIT_USAGE, "%s", err.text);
 	json_object_set_new(request, "name", json_string(name));
-}
-
-static void print_deleted(json_t *result)
-{
-	printf("Port %s deleted\n", get_string(result, "name"));
 }
 
 /* A command has a name of a port if it is given one; @print gets the result. */

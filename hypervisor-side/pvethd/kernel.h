@@ -24,12 +24,14 @@
  * @kind: its rtnl link kind, empty if it has none
  * @mtu: its MTU
  * @queues: the number of its transmit queues
+ * @master: the bridge that it is in, or what else is above it, or 0
  */
 struct link_info {
 	unsigned int ifindex;
 	char kind[32];
 	uint32_t mtu;
 	uint32_t queues;
+	uint32_t master;
 };
 
 /**
@@ -62,6 +64,7 @@ int link_get(const char *name, struct link_info *link, struct error *err);
 /* The new interface is up. */
 int link_add(const struct port_config *config, struct error *err);
 int link_set(unsigned int ifindex, uint32_t mtu, struct error *err);
+int link_set_master(unsigned int ifindex, unsigned int master, struct error *err);
 int link_del(unsigned int ifindex, struct error *err);
 
 /* genl.c APIs: */

@@ -168,50 +168,6 @@ void port_serve(struct port *port)
 		event_add(port->retry, &retry_after);
 }
 
-static int check_link(const struct port_config *config, const struct link_info *link,
-		      struct error *err)
-{
-	if (strcmp(link->kind, PVETH_KIND))
-		return error_set(err, "there is an interface %s already, and it is no port (kind '%s'): choose another name",
-				 config->name, link->kind);
-	if (link->queues < config->queues)
-		return error_set(err, "there is an interface %s already, with %u queue pair%s, and %u are wanted: delete it with 'ip link del %s', or use --queues %u",
-				 config->name, link->queues, link->queues == 1 ? "" : "s",
-				 config->queues, config->name, link->queues);
-	return 0;
-}
-
-static int port_find_link(struct port *port, struct error *err)
-{
-	struct link_info link;
-	int ret;
-
-	ret = link_get(port->config.name, &link, err);
-	if (!ret)
-		ret = check_link(&port->config, &link, err);
-	if (!ret)
-		port->ifindex = link.ifindex;
-	return ret;
-}
-
-/* Make the interface if it is not there. */
-static int port_make_link(struct port *port, bool *made, struct error *err)
-{
-	int ret;
-
-	*made = false;
-	ret = port_find_link(port, err);
-	if (ret != -ENODEV)
-		return ret;
-	ret = link_add(&port->config, err);
-	if (ret) {
-		error_prefix(err, "cannot make the interface %s", port->config.name);
-		return ret;
-	}
-	*made = true;
-	return port_find_link(port, err);
-}
-
 static void port_is_gone(const struct port *port, struct error *err)
 {
 	const struct port_config *config = &port->config;
@@ -228,24 +184,29 @@ static void port_is_gone(const struct port *port, struct error *err)
 /* Bring the port up to date with its interface. */
 static void port_refresh(struct port *port)
 {
-	bool made = false, had_link = port->ifindex;
+	unsigned int old = port->ifindex;
 	struct error err;
+	bool made = false;
 	int ret;
 
 	port->ifindex = 0;
-	ret = port->wants_link ? port_make_link(port, &made, &err) : port_find_link(port, &err);
+	ret = port->wants_link ? interface_make(port, &made, &err) : interface_find(port, &err);
 	if (made)
 		log_info("%s: the interface is made", port->config.name);
 	if (!ret) {
 		port->wants_link = false;
-		if (!had_link)
+		if (!old)
 			port_set_problem(port, "");
-	} else if (had_link || port->wants_link || ret != -ENODEV) {
+		if (port->ifindex != old)
+			port->wants_bridge = port->config.bridge[0];
+	} else if (old || port->wants_link || ret != -ENODEV) {
 		if (ret == -ENODEV)
 			port_is_gone(port, &err);
 		port_set_problem(port, err.text);
 	}
 	port_serve(port);
+	if (port->ifindex && port->wants_bridge)
+		interface_try_bridge(port);
 	/* If there is no interface, or no module, the kernel will tell. */
 	if (ret && (port->wants_link ? kernel_has_ports() : ret != -ENODEV))
 		event_add(port->retry, &retry_after);
@@ -268,7 +229,8 @@ void ports_interface_changed(unsigned int ifindex, const char *name)
 	struct port *port;
 
 	TAILQ_FOREACH(port, &ports, entry)
-		if (port->ifindex == ifindex || !strcmp(port->config.name, name))
+		if (port->ifindex == ifindex || !strcmp(port->config.name, name) ||
+		    (port->wants_bridge && !strcmp(port->config.bridge, name)))
 			port_refresh(port);
 }
 
@@ -343,12 +305,14 @@ struct port *port_add(struct port_config *config, struct error *err)
 	port = port_new(config, err);
 	if (!port)
 		return NULL;
-	if (port_make_link(port, &made, err))
+	if (interface_make(port, &made, err))
 		goto err_free;
 	if (!made && link_set(port->ifindex, config->mtu, err)) {
 		error_prefix(err, "cannot change the interface %s", config->name);
 		goto err_free;
 	}
+	if (config->bridge[0] && interface_join_bridge(port, err))
+		goto err_link;
 	if (state_save(config, err) || clients_listen(port, err))
 		goto err_state;
 	TAILQ_INSERT_TAIL(&ports, port, entry);
@@ -357,6 +321,7 @@ struct port *port_add(struct port_config *config, struct error *err)
 
 err_state:
 	state_remove(config->name, &ignored);
+err_link:
 	if (made)
 		link_del(port->ifindex, &ignored);
 err_free:

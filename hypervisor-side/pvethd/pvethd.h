@@ -2,20 +2,22 @@
 /*
  * pvethd: what its files share
  *
- * main.c     options, becoming a daemon, the event loop
- * port.c     a port: its interface, its socket, its state file
- * client.c   a QEMU that is connected to a port's socket
- * ivshmem.c  what a guest shares with its port, and the hello to QEMU
- * describe.c a port in JSON, as users see it
- * control.c  requests from pvethctl
- * state.c    state files
- * config.c   what a port is configured to be, and JSON
- * parse.c    words of users into values
- * netlink.c  netlink sockets
- * rtnl.c     links
- * genl.c     the kernel's pveth family
- * log.c      messages
- * ctl.c      pvethctl, another program, of which parse.c is part too
+ * main.c       options, becoming a daemon, the event loop
+ * port.c       a port: its interface, its socket, its state file
+ * interface.c  the interface of a port
+ * client.c     a QEMU that is connected to a port's socket
+ * ivshmem.c    what a guest shares with its port, and the hello to QEMU
+ * describe.c   a port in JSON, as users see it
+ * control.c    requests from pvethctl
+ * state.c      state files
+ * config.c     what a port is configured to be, and JSON
+ * parse.c      words of users into values
+ * netlink.c    netlink sockets
+ * rtnl.c       links
+ * genl.c       the kernel's pveth family
+ * log.c        messages
+ *
+ * ctl.c, print.c and parse.c are pvethctl.
  *
  * A function that can fail takes a struct error last, returns a negative value,
  * and has then said there what is wrong.
@@ -53,6 +55,7 @@
  * @queues: queue pairs
  * @mtu: MTU of the interface when it is made
  * @window_size: bytes of a guest's window
+ * @bridge: what the interface is put into when it is made, or empty
  * @socket_user: who may connect to the socket, a name or a number, or empty
  * @socket_group: the same
  */
@@ -62,6 +65,7 @@ struct port_config {
 	unsigned int queues;
 	unsigned int mtu;
 	uint64_t window_size;
+	char bridge[IFNAMSIZ];
 	char socket_user[64];
 	char socket_group[64];
 };
@@ -114,6 +118,7 @@ struct client {
  * @socket: path of its socket
  * @ifindex: its interface, or 0 if there is none
  * @wants_link: make its interface when that is possible
+ * @wants_bridge: put it into its bridge when that is there
  * @listen_fd: the socket, or -1
  * @accept: a QEMU connects
  * @clients: connected QEMUs
@@ -129,6 +134,7 @@ struct port {
 	char socket[108];
 	unsigned int ifindex;
 	bool wants_link;
+	bool wants_bridge;
 	int listen_fd;
 	struct event *accept;
 	TAILQ_HEAD(, client) clients;
@@ -178,6 +184,12 @@ struct client *clients_waiting(const struct port *port);
 json_t *clients_to_json(const struct port *port);
 void client_greet(struct client *client);
 void client_forget_guest(struct client *client);
+
+/* interface.c APIs: */
+int interface_find(struct port *port, struct error *err);
+int interface_make(struct port *port, bool *made, struct error *err);
+int interface_join_bridge(struct port *port, struct error *err);
+void interface_try_bridge(struct port *port);
 
 /* port.c APIs: */
 int ports_open(struct event_base *base, const char *run_dir, struct error *err);

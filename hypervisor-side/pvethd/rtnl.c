@@ -52,6 +52,8 @@ static void link_reply(const struct nlmsghdr *nlh, void *data)
 		link->mtu = mnl_attr_get_u32(table[IFLA_MTU]);
 	if (table[IFLA_NUM_TX_QUEUES])
 		link->queues = mnl_attr_get_u32(table[IFLA_NUM_TX_QUEUES]);
+	if (table[IFLA_MASTER])
+		link->master = mnl_attr_get_u32(table[IFLA_MASTER]);
 	if (!table[IFLA_LINKINFO])
 		return;
 	netlink_attributes(mnl_attr_get_payload(table[IFLA_LINKINFO]),
@@ -107,6 +109,16 @@ int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 	nlh = link_request(buffer, RTM_NEWLINK, ifindex);
 	set_up(nlh);
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
+	return netlink_request(&rtnl, nlh, NULL, NULL, err);
+}
+
+int link_set_master(unsigned int ifindex, unsigned int master, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+	struct nlmsghdr *nlh;
+
+	nlh = link_request(buffer, RTM_NEWLINK, ifindex);
+	mnl_attr_put_u32(nlh, IFLA_MASTER, master);
 	return netlink_request(&rtnl, nlh, NULL, NULL, err);
 }
 

@@ -14,6 +14,7 @@
  *	unload			the module is unloaded, and with it all its interfaces
  *	load			the module is loaded
  *	show NAME		"IFINDEX MTU QUEUES ATTACHED", or "none"
+ *	master NAME		name of the bridge that it is in, or "none"
  *	kicks NAME		counts of the doorbells that the guest rang
  *	call NAME VECTOR	ring the guest
  *	write NAME TEXT		write into the window
@@ -157,6 +158,18 @@ int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 	return 0;
 }
 
+int link_set_master(unsigned int ifindex, unsigned int master, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex), *bridge = find_index(master);
+
+	if (!link || !bridge)
+		return fail(ENODEV, err);
+	if (strcmp(bridge->info.kind, "bridge"))
+		return fail(EOPNOTSUPP, err);
+	link->info.master = master;
+	return 0;
+}
+
 int link_del(unsigned int ifindex, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
@@ -254,6 +267,9 @@ static bool link_command(const char *command, struct fake_link *link, const char
 	} else if (!strcmp(command, "show")) {
 		printf("%u %u %u %d\n", link->info.ifindex, link->info.mtu, link->info.queues,
 		       link->attached);
+		return true;
+	} else if (!strcmp(command, "master")) {
+		puts(link->info.master ? find_index(link->info.master)->name : "none");
 		return true;
 	} else if (!strcmp(command, "kicks")) {
 		kicks(link);

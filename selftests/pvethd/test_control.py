@@ -250,3 +250,26 @@ def test_silent_clients(daemon):
     daemon.ctl('list')
     for sock in crowd:
         sock.close()
+
+
+def test_bridge(daemon):
+    """add --bridge: the interface is put into it whenever it is made"""
+    daemon.start('link br0 bridge 1')
+    daemon.kernel('link eth0 ether 1')
+    daemon.fails_with(('add', 'vm1', '--bridge', 'br1'), 'no bridge br1', 'type bridge')
+    daemon.fails_with(('add', 'vm1', '--bridge', 'eth0'), 'cannot put the interface into eth0')
+    daemon.fails_with(('add', 'vm1', '--bridge', 'x' * 16), 'longer than 15')
+    check_equal(daemon.kernel('show vm1'), 'none', 'interface')
+    check_equal(daemon.add('vm1', '--bridge', 'br0')['bridge'], 'br0', 'bridge')
+    check_equal(daemon.kernel('master vm1'), 'br0', 'master')
+
+    daemon.kernel('unload')
+    daemon.kernel('unlink br0')
+    daemon.kernel('load')
+    check_equal(daemon.kernel('master vm1'), 'none', 'master without a bridge')
+    daemon.kernel('link br0 bridge 1')
+    check_equal(daemon.kernel('master vm1'), 'br0', 'master after the bridge came')
+
+    daemon.stop()
+    daemon.start('link br0 bridge 1')
+    check_equal(daemon.kernel('master vm1'), 'br0', 'master after a restart')

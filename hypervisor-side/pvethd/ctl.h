@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pvethctl: what its files share
+ */
+#ifndef _PVETHCTL_H
+#define _PVETHCTL_H
+
+#include <jansson.h>
+
+/* print.c APIs: each prints what describe.c of pvethd made. */
+void print_json(json_t *json);
+void print_added(json_t *port);
+void print_deleted(json_t *result);
+void print_list(json_t *ports);
+void print_port(json_t *port);
+void print_ports(json_t *ports);
+
+#endif /* _PVETHCTL_H */

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pvethctl: what pvethd answered, for people
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl.h"
+
+static const char *get_string(json_t *port, const char *key)
+{
+	const char *text = json_string_value(json_object_get(port, key));
+
+	return text ? text : "-";
+}
+
+static json_int_t get_number(json_t *port, const char *key)
+{
+	return json_integer_value(json_object_get(port, key));
+}
+
+static const char *get_size(json_t *port, const char *key)
+{
+	json_int_t bytes = get_number(port, key);
+	static char text[32];
+	const char *unit = "";
+
+	if (bytes >= 1 << 20 && !(bytes % (1 << 20))) {
+		bytes >>= 20;
+		unit = "M";
+	} else if (bytes >= 1 << 10 && !(bytes % (1 << 10))) {
+		bytes >>= 10;
+		unit = "K";
+	}
+	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "%s", bytes, unit);
+	return text;
+}
+
+/* A word for a shell */
+static void print_quoted(const char *word)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,=:+@%";
+
+	if (*word && !word[strspn(word, plain)]) {
+		fputs(word, stdout);
+		return;
+	}
+	putchar('\'');
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\''", stdout);
+		else
+			putchar(*word);
+	}
+	putchar('\'');
+}
+
+/* An option and its value in a line */
+static void print_qemu_args(json_t *port, const char *indent)
+{
+	json_t *args = json_object_get(port, "qemu_args");
+	size_t i, count = json_array_size(args);
+
+	for (i = 0; i < count; i++) {
+		fputs(i % 2 ? " " : indent, stdout);
+		print_quoted(json_string_value(json_array_get(args, i)));
+		if (i % 2)
+			fputs(i + 1 < count ? " \\\n" : "\n", stdout);
+	}
+}
+
+static void print_indented(const char *text, const char *indent)
+{
+	const char *end;
+
+	for (; *text; text = *end ? end + 1 : end) {
+		end = text + strcspn(text, "\n");
+		printf("%s%.*s\n", indent, (int)(end - text), text);
+	}
+}
+
+void print_json(json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
+void print_added(json_t *port)
+{
+	printf("Port %s: interface %s, MAC address of the guest %s, %" JSON_INTEGER_FORMAT
+	       " queue pair(s), window %s\n\n",
+	       get_string(port, "name"), get_string(port, "name"), get_string(port, "mac"),
+	       get_number(port, "queues"), get_size(port, "window_size"));
+	puts("QEMU:\n");
+	print_qemu_args(port, "  ");
+	puts("\nlibvirt, within <devices>:\n");
+	print_indented(get_string(port, "libvirt_xml"), "  ");
+}
+
+void print_list(json_t *ports)
+{
+	const char *problem;
+	json_t *port;
+	size_t i;
+
+	printf("%-15s %-9s %-17s %6s %6s %5s %8s\n", "NAME", "STATE", "MAC", "QUEUES", "WINDOW",
+	       "MTU", "SESSIONS");
+	json_array_foreach(ports, i, port) {
+		problem = json_string_value(json_object_get(port, "problem"));
+		printf("%-15s %-9s %-17s %6" JSON_INTEGER_FORMAT " %6s %5" JSON_INTEGER_FORMAT
+		       " %8" JSON_INTEGER_FORMAT "%s%s\n",
+		       get_string(port, "name"), get_string(port, "state"),
+		       get_string(port, "mac"), get_number(port, "queues"),
+		       get_size(port, "window_size"), get_number(port, "mtu"),
+		       get_number(port, "sessions"), problem ? "  " : "", problem ? problem : "");
+	}
+}
+
+static void print_clients(json_t *port)
+{
+	json_t *client;
+	size_t i;
+
+	json_array_foreach(json_object_get(port, "clients"), i, client)
+		printf("  QEMU:          process %" JSON_INTEGER_FORMAT "%s\n",
+		       get_number(client, "pid"),
+		       json_is_true(json_object_get(client, "waiting")) ? ", waiting" : "");
+}
+
+static void print_line(const char *title, const char *value)
+{
+	printf("  %-14s %s\n", title, value);
+}
+
+void print_port(json_t *port)
+{
+	json_t *number;
+	const char *key;
+
+	printf("%s\n", get_string(port, "name"));
+	print_line("state:", get_string(port, "state"));
+	if (json_is_string(json_object_get(port, "error")))
+		print_line("error:", get_string(port, "error"));
+	if (json_is_string(json_object_get(port, "guest_error")))
+		print_line("guest's error:", get_string(port, "guest_error"));
+	if (json_is_string(json_object_get(port, "problem")))
+		print_line("problem:", get_string(port, "problem"));
+	print_line("mode:", get_string(port, "mode"));
+	print_line("guest's MAC:", get_string(port, "mac"));
+	if (json_is_string(json_object_get(port, "guest_mac")))
+		print_line("  it uses:", get_string(port, "guest_mac"));
+	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));
+	print_line("window:", get_size(port, "window_size"));
+	printf("  MTU:           %" JSON_INTEGER_FORMAT "\n", get_number(port, "mtu"));
+	printf("  sessions:      %" JSON_INTEGER_FORMAT "\n", get_number(port, "sessions"));
+	print_line("features:", get_string(port, "features"));
+	if (*get_string(port, "bridge"))
+		print_line("bridge:", get_string(port, "bridge"));
+	print_line("socket:", get_string(port, "socket"));
+	print_clients(port);
+	json_object_foreach(json_object_get(port, "stats"), key, number)
+		printf("  %-16s %12" JSON_INTEGER_FORMAT "\n", key, json_integer_value(number));
+	print_qemu_args(port, "  ");
+}
+
+void print_ports(json_t *ports)
+{
+	json_t *port;
+	size_t i;
+
+	json_array_foreach(ports, i, port) {
+		if (i)
+			putchar('\n');
+		print_port(port);
+	}
+}
+
+void print_deleted(json_t *result)
+{
+	printf("Port %s deleted\n", get_string(result, "name"));
+}
