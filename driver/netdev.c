@@ -100,10 +100,11 @@ static int pvg_set_mac_address(struct net_device *netdev, void *addr)
 static bool pvg_read_config(const struct pvg_dev *pvg, u32 *mtu, u8 *mac)
 {
 	const struct pveth_host_page *page = pvg_host_page(pvg);
+	u64 mac_word = le64_to_cpu(READ_ONCE(page->mac));
 
 	*mtu = le32_to_cpu(READ_ONCE(page->mtu));
-	return *mtu >= PVETH_MIN_MTU && *mtu <= PVETH_MAX_MTU &&
-	       pveth_mac_from_word(le64_to_cpu(READ_ONCE(page->mac)), mac);
+	return pveth_mac_from_word(mac_word, mac) &&
+	       *mtu >= PVETH_MIN_MTU && *mtu <= PVETH_MAX_MTU;
 }
 
 /* Follow the host's MTU and address, unless the administrator chose others. */
