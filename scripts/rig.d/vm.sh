@@ -37,13 +37,11 @@ set_up()
 
 	set -e
 	trap 'die "line $LINENO: $BASH_COMMAND"' ERR
-	/bin/busybox mkdir -p /run/rig/bin /run/rig/home/.ssh
-	/bin/busybox cp /bin/busybox $busybox
 	mount() { $busybox mount "$@"; }
+	$busybox mkdir -p /run/rig/bin /run/rig/home/.ssh
 
 	mount -t sysfs sysfs /sys
 	mount -t debugfs debugfs /sys/kernel/debug
-	mount -t bpf bpf /sys/fs/bpf
 	$busybox mkdir -p /dev/pts /dev/shm
 	mount -t devpts -o ptmxmode=666 devpts /dev/pts
 	mount -t tmpfs shm /dev/shm
@@ -83,13 +81,17 @@ set_up()
 # everywhere, and give our interfaces their addresses.
 start_udev()
 {
+	local device
+
 	mount -t tmpfs udev /lib/udev/rules.d
 	$busybox cat > /lib/udev/rules.d/80-rig.rules <<-EOT
 	ACTION!="remove", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"
 	ACTION=="add", SUBSYSTEM=="net", RUN+="$here/net-up \$name"
 	EOT
 	/lib/systemd/systemd-udevd --daemon 2> /dev/null
-	udevadm trigger --action=add \
-		--subsystem-match=pci --subsystem-match=virtio --subsystem-match=net
+	# What "udevadm trigger" does, for those that wait for a driver
+	for device in /sys/bus/{pci,virtio}/devices/*; do
+		[ -e "$device/driver" ] || echo add > "$device/uevent"
+	done
 	udevadm settle --timeout=60
 }
