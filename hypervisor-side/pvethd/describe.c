@@ -106,7 +106,7 @@ static json_t *qemu_args(const struct port *port)
 			 "-chardev",
 			 json_sprintf("socket,id=pveth-%s,path=%s", name, path ? path : ""),
 			 "-device",
-			 json_sprintf("ivshmem-doorbell,id=pveth-%s-dev,chardev=pveth-%s,vectors=%u",
+			 json_sprintf("ivshmem-doorbell,id=pveth-%s,chardev=pveth-%s,vectors=%u",
 				      name, name, PVETH_VECTOR_QUEUE + port->config.queues));
 	free(path);
 	return args;

@@ -184,7 +184,10 @@ int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *gu
 		mnl_attr_put_u32(nlh, PVETH_A_PORT_KICK_FD, guest->kick_fd[i]);
 	for (i = 0; i < guest->vectors; i++)
 		mnl_attr_put_u32(nlh, PVETH_A_PORT_CALL_FD, guest->call_fd[i]);
-	return netlink_request(&genl, nlh, NULL, NULL, err);
+	ret = netlink_request(&genl, nlh, NULL, NULL, err);
+	if (ret == -ENOBUFS)
+		error_prefix(err, "give pvethd CAP_IPC_LOCK or a larger RLIMIT_MEMLOCK");
+	return ret;
 }
 
 static void port_notification(const struct nlmsghdr *nlh)

@@ -67,7 +67,7 @@ def test_add_prints(daemon):
     path = port['socket'].replace(',', ',,')
     check_equal(port['qemu_args'],
                 ['-chardev', f'socket,id=pveth-vm1,path={path}',
-                 '-device', 'ivshmem-doorbell,id=pveth-vm1-dev,chardev=pveth-vm1,vectors=3'],
+                 '-device', 'ivshmem-doorbell,id=pveth-vm1,chardev=pveth-vm1,vectors=3'],
                 'arguments')
     shmem = xml.etree.ElementTree.fromstring(port['libvirt_xml'])
     check_equal((shmem.tag, shmem.get('name')), ('shmem', 'pveth-vm1'), 'element')
