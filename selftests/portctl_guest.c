@@ -47,11 +47,6 @@
 #define RINGS		PVETH_MEMORY_OFFSET
 #define SLOTS		(RINGS + PVETH_MAX_QUEUE_PAIRS * PAIR_BYTES)
 
-#define G2H		0
-#define G2H_DONE	(G2H + sizeof(struct pveth_ring) + RING_SIZE * sizeof(struct pveth_desc))
-#define H2G_POST	(G2H_DONE + sizeof(struct pveth_ring) + RING_SIZE * sizeof(struct pveth_done))
-#define H2G		(H2G_POST + sizeof(struct pveth_ring) + RING_SIZE * sizeof(struct pveth_buf))
-
 #define FRAME_LEN	60
 
 /* FIELD=VALUE words of a step, and which of them it asked for */
@@ -61,10 +56,17 @@ struct fields {
 	uint64_t used;
 };
 
-/* How far each ring of queue pair 0 is in the session */
-static uint32_t g2h, g2h_done, h2g_post, h2g;
-/* Entries that are written, not handed over */
-static uint32_t g2h_new, h2g_post_new;
+/* A ring of queue pair 0 in the session: where it is, how far it is, and how
+ * many entries are written and not handed over
+ */
+struct ring {
+	uint64_t addr;
+	uint32_t size;
+	uint32_t index;
+	uint32_t new;
+};
+
+static struct ring g2h, g2h_done, h2g_post, h2g;
 
 static const char *field_text(struct fields *f, const char *name)
 {
@@ -107,14 +109,14 @@ static void store(__le32 *word, uint32_t value)
 	__atomic_store_n(word, htole32(value), __ATOMIC_RELEASE);
 }
 
-static struct pveth_ring *ring_at(const struct guest *g, size_t offset)
+static struct pveth_ring *words_of(const struct guest *g, const struct ring *ring)
 {
-	return (void *)((char *)g->window + RINGS + offset);
+	return (void *)((char *)g->window + ring->addr);
 }
 
-static void *entry_at(const struct guest *g, size_t offset, uint32_t index, size_t size)
+static void *entry_of(const struct guest *g, const struct ring *ring, uint32_t index, size_t size)
 {
-	return (char *)(ring_at(g, offset) + 1) + (index % RING_SIZE) * size;
+	return (char *)(words_of(g, ring) + 1) + (index % ring->size) * size;
 }
 
 static void ring_host(const struct guest *g, unsigned int vector)
@@ -167,12 +169,12 @@ static bool session_ended(const struct guest *g)
 
 static bool frame_done_or_ended(const struct guest *g)
 {
-	return session_ended(g) || load(&ring_at(g, G2H_DONE)->prod) != g2h_done;
+	return session_ended(g) || load(&words_of(g, &g2h_done)->prod) != g2h_done.index;
 }
 
 static bool frame_came_or_ended(const struct guest *g)
 {
-	return session_ended(g) || load(&ring_at(g, H2G)->prod) != h2g;
+	return session_ended(g) || load(&words_of(g, &h2g)->prod) != h2g.index;
 }
 
 static void set_word(struct guest *g, uint32_t gen, uint32_t state)
@@ -182,20 +184,45 @@ static void set_word(struct guest *g, uint32_t gen, uint32_t state)
 	ring_host(g, PVETH_VECTOR_SESSION);
 }
 
+static uint64_t ring_bytes(size_t entry_size)
+{
+	return sizeof(struct pveth_ring) + RING_SIZE * entry_size;
+}
+
+/* The four rings of each, one behind the other */
 static void put_pairs(struct pveth_guest_page *page)
 {
-	uint64_t base = RINGS;
+	struct pveth_queue_pair *pair;
+	uint64_t addr;
 	unsigned int i;
 
-	for (i = 0; i < PVETH_MAX_QUEUE_PAIRS; i++, base += PAIR_BYTES)
-		page->queue[i] = (struct pveth_queue_pair) {
-			.g2h		= htole64(base + G2H),
-			.g2h_done	= htole64(base + G2H_DONE),
-			.h2g_post	= htole64(base + H2G_POST),
-			.h2g		= htole64(base + H2G),
-			.g2h_size	= htole32(RING_SIZE),
-			.h2g_size	= htole32(RING_SIZE),
-		};
+	for (i = 0; i < PVETH_MAX_QUEUE_PAIRS; i++) {
+		addr = RINGS + i * PAIR_BYTES;
+		pair = &page->queue[i];
+		pair->g2h = htole64(addr);
+		addr += ring_bytes(sizeof(struct pveth_desc));
+		pair->g2h_done = htole64(addr);
+		addr += ring_bytes(sizeof(struct pveth_done));
+		pair->h2g_post = htole64(addr);
+		addr += ring_bytes(sizeof(struct pveth_buf));
+		pair->h2g = htole64(addr);
+		pair->g2h_size = htole32(RING_SIZE);
+		pair->h2g_size = htole32(RING_SIZE);
+		memset(pair->reserved, 0, sizeof(pair->reserved));
+	}
+}
+
+static void start_ring(struct ring *ring, __le64 addr, __le32 size)
+{
+	*ring = (struct ring) { .addr = le64toh(addr), .size = le32toh(size) };
+}
+
+static void start_rings(const struct pveth_queue_pair *pair)
+{
+	start_ring(&g2h, pair->g2h, pair->g2h_size);
+	start_ring(&g2h_done, pair->g2h_done, pair->g2h_size);
+	start_ring(&h2g_post, pair->h2g_post, pair->h2g_size);
+	start_ring(&h2g, pair->h2g, pair->h2g_size);
 }
 
 static void put_request(struct pveth_guest_page *page, uint32_t host_gen, struct fields *f)
@@ -228,9 +255,9 @@ static void step_request(struct guest *g, struct fields *f)
 	set_word(g, gen, PVETH_GUEST_DOWN);
 	if (!wait_until(g, host_is_ready, ANSWER_MS))
 		die("request: the host does not get ready");
-	memset((char *)g->window + RINGS, 0, SLOTS - RINGS);
-	g2h = g2h_done = h2g_post = h2g = g2h_new = h2g_post_new = 0;
+	memset((char *)g->window + RINGS, 0, g->window_size - RINGS);
 	put_request(guest_page(g), load(&host_page(g)->session) >> PVETH_SESSION_GEN_SHIFT, f);
+	start_rings(&guest_page(g)->queue[0]);
 	set_word(g, gen + 1, PVETH_GUEST_CONNECT);
 	if (!wait_until(g, host_answered, wait_ms))
 		printf("request: no answer\n");
@@ -242,10 +269,10 @@ static void step_request(struct guest *g, struct fields *f)
 
 static void step_desc(struct guest *g, struct fields *f)
 {
-	uint32_t index = g2h + g2h_new++;
+	uint32_t index = g2h.index + g2h.new++;
 	uint64_t addr = SLOTS + (index % RING_SIZE) * PVETH_MIN_BUF_SIZE;
 	struct ethhdr *frame = (void *)((char *)g->window + addr);
-	struct pveth_desc *desc = entry_at(g, G2H, index, sizeof(*desc));
+	struct pveth_desc *desc = entry_of(g, &g2h, index, sizeof(*desc));
 
 	memset(frame->h_dest, 0xff, ETH_ALEN);
 	memcpy(frame->h_source, "\x52\x54\0\0\0\1", ETH_ALEN);
@@ -279,9 +306,9 @@ static void step_publish(struct guest *g, struct fields *f)
 	static const char *const names[] = { "ok", "bad", "dropped" };
 	struct pveth_done *done;
 
-	g2h = field(f, "index", g2h + g2h_new);
-	g2h_new = 0;
-	store(&ring_at(g, G2H)->prod, g2h);
+	g2h.index = field(f, "index", g2h.index + g2h.new);
+	g2h.new = 0;
+	store(&words_of(g, &g2h)->prod, g2h.index);
 	ring_host(g, PVETH_VECTOR_QUEUE);
 	if (!wait_until(g, frame_done_or_ended, ANSWER_MS))
 		die("publish: nothing becomes of the frame");
@@ -289,17 +316,17 @@ static void step_publish(struct guest *g, struct fields *f)
 		print_end(g, "publish");
 		return;
 	}
-	done = entry_at(g, G2H_DONE, g2h_done++, sizeof(*done));
+	done = entry_of(g, &g2h_done, g2h_done.index++, sizeof(*done));
 	/* The next one is to be announced as well. */
-	store(&ring_at(g, G2H_DONE)->event, g2h_done);
+	store(&words_of(g, &g2h_done)->event, g2h_done.index);
 	printf("publish: id %u %s\n", le16toh(done->id),
 	       le16toh(done->status) < 3 ? names[le16toh(done->status)] : "?");
 }
 
 static void step_buf(struct guest *g, struct fields *f)
 {
-	uint32_t index = h2g_post + h2g_post_new++;
-	struct pveth_buf *buf = entry_at(g, H2G_POST, index, sizeof(*buf));
+	uint32_t index = h2g_post.index + h2g_post.new++;
+	struct pveth_buf *buf = entry_of(g, &h2g_post, index, sizeof(*buf));
 
 	*buf = (struct pveth_buf) {
 		.addr = htole64(field(f, "addr", SLOTS + (RING_SIZE + index % RING_SIZE) *
@@ -312,9 +339,9 @@ static void step_buf(struct guest *g, struct fields *f)
 
 static void step_post(struct guest *g, struct fields *f)
 {
-	h2g_post = field(f, "index", h2g_post + h2g_post_new);
-	h2g_post_new = 0;
-	store(&ring_at(g, H2G_POST)->prod, h2g_post);
+	h2g_post.index = field(f, "index", h2g_post.index + h2g_post.new);
+	h2g_post.new = 0;
+	store(&words_of(g, &h2g_post)->prod, h2g_post.index);
 	ring_host(g, PVETH_VECTOR_QUEUE);
 }
 
@@ -362,7 +389,7 @@ static void step_frame(struct guest *g, struct fields *f)
 	struct pveth_desc *desc;
 
 	wait_for_carrier(g->port);
-	store(&ring_at(g, H2G)->event, h2g);
+	store(&words_of(g, &h2g)->event, h2g.index);
 	send_frame(g->port, field(f, "len", FRAME_LEN));
 	if (!wait_until(g, frame_came_or_ended, ANSWER_MS))
 		die("frame: it does not come");
@@ -370,7 +397,7 @@ static void step_frame(struct guest *g, struct fields *f)
 		print_end(g, "frame");
 		return;
 	}
-	desc = entry_at(g, H2G, h2g++, sizeof(*desc));
+	desc = entry_of(g, &h2g, h2g.index++, sizeof(*desc));
 	printf("frame: id %u length %u\n", le16toh(desc->id), le32toh(desc->len));
 }
 

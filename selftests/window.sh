@@ -1,0 +1,389 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Windows that are not pveth's, or broken, and guests that break the protocol.
+#
+#   portctl ---- pvt0       plays the guest of a port of the test
+#
+#   guest 1: pveth ---- a window of portctl's, in the slot of its card
+#
+# A request that asks for the impossible, and a guest that breaks the protocol,
+# end in the state "error" with the right reason, are counted, and are forgotten
+# with the next good request. In a guest the driver leaves alone what is not its
+# own, says what is wrong with what is, and drives the good card as before.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+P=pvt0
+WINDOW=0x100000
+
+# What portctl prints, with less of "show": STATE ERROR PROTOCOL-ERRORS
+play() {
+	note "portctl attach $P ${*//show/}"
+	portctl attach $P "$@" |
+		sed 's/.* state=\([^ ]*\) error=\([^ ]*\) .* protocol-errors=\(.*\)/\1 \2 \3/'
+}
+
+# refuses ERROR REQUEST...: each is refused, and then a good one is not
+refuses() {
+	local error=$1 n=0 request
+	local -a expected words
+
+	shift
+	for request; do
+		n=$((n + 1))
+		# shellcheck disable=SC2206 # several fields
+		words+=(request $request show)
+		expected+=("request: refused $error" "error $error $n")
+	done
+	test_port $P numtxqueues 2 numrxqueues 2
+	play vectors=3 window=$WINDOW "${words[@]}" request show |
+		diff -u <(printf '%s\n' "${expected[@]}" "request: connected" "connected none $n") -
+}
+
+# breaks ERROR STEPS...: in a session of its own, which ends for that
+breaks() {
+	local error=$1 n=0 steps
+	local -a expected words
+
+	shift
+	for steps; do
+		n=$((n + 1))
+		# shellcheck disable=SC2206 # several steps
+		words+=(request $steps show)
+		expected+=("request: connected" "ended $error" "error $error $n")
+	done
+	test_port $P
+	play window=$WINDOW "${words[@]}" request desc publish buf post frame show |
+		sed '/: ended/s/.*: //' |
+		diff -u <(printf '%s\n' "${expected[@]}" "request: connected" \
+			"publish: id 0 ok" "frame: id 0 length 60" "connected none $n") -
+}
+
+refused_features() { refuses features features=1 features=0x200000000 features=0x8000000000000000; }
+
+refused_queues() { refuses queues queue-pairs=0 queue-pairs=3 queue-pairs=17 queue-pairs=65535; }
+
+refused_reserved() {
+	refuses reserved reserved0=1 reserved1=1 pair-reserved=1 \
+		"queue-pairs=2 pair=1 pair-reserved=1"
+}
+
+refused_ring_sizes() {
+	refuses ring-size {g2h,h2g}-size={0,1,3,32,65,96,8192,65536,0x80000000,0xffffffff} \
+		"queue-pairs=2 pair=1 h2g-size=0"
+}
+
+# The rings of a pair are of 2304, 768, 1280 and 2304 bytes.
+refused_ring_addresses() {
+	refuses ring-addr {g2h,g2h-done,h2g-post,h2g}={0x2008,0,0x1000,0x1f80,$WINDOW} \
+		g2h=$((WINDOW - 2304 + 128)) g2h-done=$((WINDOW - 768 + 128)) \
+		h2g-post=$((WINDOW - 1280 + 128)) h2g=$((WINDOW - 2304 + 128)) \
+		g2h=0xffffffffffffff80 g2h-done=0x8000000000000000 h2g=0xffffffffffff0000 \
+		g2h-done=0x2000 h2g=0x2000 g2h-done=$((0x2000 + 2304 - 128)) \
+		h2g-post=$((0x2000 + 2304)) "g2h-size=4096 g2h=0xf0000" \
+		"queue-pairs=2 pair=1 g2h=0x2000" "queue-pairs=2 pair=1 h2g=$((0x2000 + 6656 - 128))"
+}
+
+accepted_ring_addresses() {
+	test_port $P numtxqueues 2 numrxqueues 2
+	play vectors=3 window=$WINDOW \
+		request g2h=$((WINDOW - 2304)) desc publish \
+		request h2g-post=$((WINDOW - 1280)) buf post frame \
+		request g2h-size=4096 g2h=$((WINDOW - 256 - 4096 * 32)) \
+		g2h-done=$((WINDOW / 2)) desc publish \
+		request queue-pairs=2 pair=1 g2h=$((WINDOW - 2304)) show |
+		diff -u <(cat <<-EOT
+		request: connected
+		publish: id 0 ok
+		request: connected
+		frame: id 0 length 60
+		request: connected
+		publish: id 0 ok
+		request: connected
+		connected none 0
+		EOT
+		) -
+}
+
+# One that is about an older generation of the host is not answered.
+old_request() {
+	test_port $P
+	play request request host-gen=2 wait-ms=300 show request show |
+		diff -u <(cat <<-EOT
+		request: connected
+		request: no answer
+		ready none 0
+		request: connected
+		connected none 0
+		EOT
+		) -
+}
+
+broken_index() {
+	breaks index "publish index="{65,0x80000000,0xffffffff} \
+		"post index="{65,0x80000000,0xffffffff}" frame"
+}
+
+# Back to what was consumed
+broken_index_later() {
+	test_port $P
+	play request desc publish publish index=0 show request buf post frame post index=0 frame show |
+		diff -u <(cat <<-EOT
+		request: connected
+		publish: id 0 ok
+		publish: ended index
+		error index 1
+		request: connected
+		frame: id 0 length 60
+		frame: ended index
+		error index 2
+		EOT
+		) -
+}
+
+broken_frame() { breaks frame "desc count=0 publish" "desc count=65 publish" "desc count=2 publish"; }
+
+broken_desc_addr() {
+	breaks desc-addr "desc addr="{0,0x1000,0x1fff,$WINDOW,$((WINDOW - 59)),0xffffffffffffffff}" publish" \
+		"desc len=0xffffffff publish" "desc count=2 desc count=0 id=0 addr=0 publish" \
+		"buf addr="{0,0x1000,$WINDOW,$((WINDOW - 2047)),0xffffffffffffff00}" post frame" \
+		"buf len=0xffffffff post frame"
+}
+
+broken_desc_len() {
+	breaks desc-len "desc len=0 publish" "desc count=2 desc count=0 id=0 len=0 publish" \
+		"buf len=2047 post frame" "buf len=0 post frame"
+}
+
+broken_desc_id() { breaks desc-id "desc id=64 publish" "desc id=65535 publish" "buf id=64 post frame"; }
+
+broken_reserved() {
+	breaks reserved "desc count=2 desc count=0 id=1 publish" \
+		"desc count=2 desc count=1 id=0 publish" "buf reserved=1 post frame"
+}
+
+broken_offload() {
+	breaks offload "desc "{hdr-flags,gso-type,hdr-len,gso-size,csum-start,csum-offset,flags,hash}"=1 publish" \
+		"desc count=2 desc count=0 id=0 hash=1 publish"
+}
+
+# Frames that are none are answered, and counted, and nothing else.
+bad_frames() {
+	test_port $P
+	# shellcheck disable=SC2046 # many words
+	portctl attach $P request desc len=13 publish desc len=14 publish \
+		desc len=1522 publish desc len=1523 publish desc id=7 count=64 len=1 \
+		$(printf 'desc id=0 count=0 len=1 %.0s' {1..63}) publish show |
+		sed 's/.* \(state=[^ ]*\).*\( g2h-f.*\) h2g-frames.*/\1\2/' |
+		diff -u <(cat <<-EOT
+		request: connected
+		publish: id 0 bad
+		publish: id 1 ok
+		publish: id 2 ok
+		publish: id 3 bad
+		publish: id 7 ok
+		state=connected g2h-frames=3 g2h-bytes=1600 g2h-bad=2 g2h-dropped=0
+		EOT
+		) -
+}
+
+# Guest 1 without its card, so that its slot is free
+
+card_is_out() { [ "$(pci_devices)" = 0 ]; }
+card_is_in() { ! card_is_out; }
+pci_devices() { guest 1 'cat /sys/bus/pci/devices/*/device' | grep -cx 0x1110 || true; }
+
+take_card_out() {
+	[ -e /run/rig/1 ] || skip "no guest 1"
+	if card_is_in; then
+		host guest --unplug 1
+	fi
+}
+
+put_card_in() {
+	if [ -e /run/rig/1 ] && card_is_out; then
+		guest --plug 1
+		link_up 1
+	fi
+}
+
+qmp() { guest --qmp 1 "$1" >/dev/null; }
+
+# The kernel says that it went, then QEMU takes it away.
+window_is_out() {
+	! guest --qmp 1 '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral"}}' |
+		grep -q '"name": "window"'
+}
+
+take_window_out() {
+	qmp '{"execute": "device_del", "arguments": {"id": "window"}}'
+	wait_for 30 window_is_out
+}
+
+# put_window_in DRIVER: with an argument in JSON
+put_window_in() {
+	qmp '{"execute": "device_add", "arguments":
+		{"driver": "'"$1"'", "id": "window", "bus": "rp1", '"$2"'}}'
+	at_exit take_window_out
+	wait_for 30 card_is_in
+}
+
+# put_file_in FILE: a window without doorbells
+put_file_in() {
+	qmp '{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file",
+		"id": "file", "mem-path": "'"$1"'", "size": '"$(stat -c %s "$1")"', "share": true}}'
+	at_exit "qmp '{\"execute\": \"object-del\", \"arguments\": {\"id\": \"file\"}}'"
+	put_window_in ivshmem-plain '"memdev": "file"'
+}
+
+# put_served_in FILE VECTORS: a window with doorbells
+put_served_in() {
+	portctl serve "$DIR/socket" "$1" "$2" &
+	wait_for 10 test -S "$DIR/socket"
+	qmp '{"execute": "chardev-add", "arguments": {"id": "served", "backend": {"type": "socket",
+		"data": {"server": false, "addr": {"type": "unix",
+		"data": {"path": "'"$DIR/socket"'"}}}}}}'
+	at_exit "qmp '{\"execute\": \"chardev-remove\", \"arguments\": {\"id\": \"served\"}}'"
+	put_window_in ivshmem-doorbell '"chardev": "served", "vectors": '"$2"
+}
+
+# What the driver makes of the window as it is now: whether it takes it, what
+# interfaces there are, and what it says
+probe() {
+	guest 1 bash -s <<-'EOT'
+	device=$(grep -lx 0x1110 /sys/bus/pci/devices/*/device)
+	device=${device%/device}
+	echo "window.sh: probe" >/dev/kmsg
+	echo "${device##*/}" >/sys/bus/pci/drivers_probe
+	if [ -e "$device/driver" ]; then echo taken; else echo "left alone"; fi
+	ls /sys/class/net | sed '/^lo$/d; s/.*/an interface/'
+	dmesg | awk '/window.sh: probe/ { said = ""; next }
+		/pveth/ && !/probe .*failed/ { said = said $0 "\n" }
+		END { printf "%s", said }' |
+		sed "s/^\[[^]]*\] //; s/${device##*/}/DEVICE/"
+	EOT
+}
+
+# made_of WHAT-IT-IS: compares what the driver makes of it with standard input,
+# and the window with what it was
+made_of() {
+	note "the window is $1"
+	cp "$FILE" "$FILE.before"
+	diff -u - <(probe 2>/dev/null)
+	cmp "$FILE" "$FILE.before" || fail "the driver wrote to it"
+}
+
+window_of_others() {
+	take_card_out
+	head -c $((WINDOW)) /dev/urandom >"$FILE"
+	put_file_in "$FILE"
+	made_of "random bytes" <<<"left alone"
+	dd if=/dev/zero of="$FILE" bs=$((WINDOW)) count=1 conv=notrunc status=none
+	made_of "zeros" <<<"left alone"
+	portctl window "$FILE" $WINDOW magic=0x4e49574854455651
+	made_of "of another magic" <<<"left alone"
+
+	portctl window "$FILE" $WINDOW major=2
+	made_of "of another version" <<-EOT
+	left alone
+	pveth DEVICE: the host speaks version 2.0 of the pveth ABI, this driver 1.0
+	EOT
+	portctl window "$FILE" $WINDOW window-size=$((2 * WINDOW))
+	made_of "truncated" <<-EOT
+	left alone
+	pveth DEVICE: the window has 1048576 bytes, the host says 2097152
+	EOT
+	portctl window "$FILE" $WINDOW queue-pairs=0
+	made_of "of no queue pair" <<-EOT
+	left alone
+	pveth DEVICE: the host offers 0 queue pairs, not 1 to 16
+	EOT
+	portctl window "$FILE" $WINDOW queue-pairs=17
+	made_of "of 17 queue pairs" <<-EOT
+	left alone
+	pveth DEVICE: the host offers 17 queue pairs, not 1 to 16
+	EOT
+	portctl window "$FILE" $WINDOW
+	made_of "good, but has no doorbells" <<-EOT
+	left alone
+	pveth DEVICE: the device needs 2 interrupt vectors, and at least 2
+	EOT
+}
+
+# Not even a host's page and a guest's fit into it.
+tiny_window() {
+	take_card_out
+	portctl window "$FILE" 4096
+	put_file_in "$FILE"
+	made_of "of one page" <<<"left alone"
+}
+
+broken_configuration() {
+	local mac mtu
+
+	take_card_out
+	portctl window "$FILE" $WINDOW mtu=0
+	put_served_in "$FILE" 17
+	for mtu in 0 67 65522 4294967295; do
+		portctl window "$FILE" $WINDOW mtu=$mtu
+		note "the window is of MTU $mtu"
+		probe 2>/dev/null | diff -u <(cat <<-EOT
+		left alone
+		pveth DEVICE: the host's MTU ($mtu) or MAC address (52:54:00:00:00:01) is not valid
+		EOT
+		) -
+	done
+	for mac in 00:00:00:00:00:00 01:00:5e:00:00:01; do
+		portctl window "$FILE" $WINDOW mac=$mac
+		note "the window is of MAC address $mac"
+		probe 2>/dev/null | diff -u <(cat <<-EOT
+		left alone
+		pveth DEVICE: the host's MTU (1500) or MAC address ($mac) is not valid
+		EOT
+		) -
+	done
+	portctl window "$FILE" $WINDOW queue-pairs=16
+	note "the window is too small for its queue pairs"
+	probe 2>/dev/null | diff -u <(cat <<-EOT
+	left alone
+	pveth DEVICE: a window of 1048576 bytes is too small for 16 queue pairs
+	EOT
+	) -
+	# That the others were left alone was their fault.
+	portctl window "$FILE" $WINDOW
+	note "the window is good"
+	probe 2>/dev/null | diff -u <(printf '%s\n' taken "an interface") -
+}
+
+good_card() {
+	take_card_out
+	put_card_in
+}
+
+DIR=$(mktemp -d)
+FILE=$DIR/window
+at_exit "rm -r $DIR"
+at_exit put_card_in
+run_tests \
+	refused_features \
+	refused_queues \
+	refused_reserved \
+	refused_ring_sizes \
+	refused_ring_addresses \
+	accepted_ring_addresses \
+	old_request \
+	broken_index \
+	broken_index_later \
+	broken_frame \
+	broken_desc_addr \
+	broken_desc_len \
+	broken_desc_id \
+	broken_reserved \
+	broken_offload \
+	bad_frames \
+	window_of_others \
+	tiny_window \
+	broken_configuration \
+	good_card
