@@ -146,7 +146,6 @@ set_defaults()
 	local mem=1024
 
 	boot_timeout=120
-	kernel_args=
 	if is_debug_kernel "$guest_kit"; then
 		boot_timeout=600
 		guest_mem=${guest_mem:-1024}
@@ -157,9 +156,10 @@ set_defaults()
 	fi
 	guest_mem=${guest_mem:-512}
 	host_mem=${host_mem:-$((mem + guests * (guest_mem + 256)))}
-	tcg=yes
+	# An emulated processor has no such leaks
+	tcg=yes kernel_args=mitigations=off
 	if [ "$accel" = kvm ]; then
-		tcg=no
+		tcg=no kernel_args=
 		host_cpus=${host_cpus:-2}
 	fi
 	host_cpus=${host_cpus:-1}
