@@ -221,7 +221,7 @@ guest_changes_its_address() {
 	link_up 1
 	neighbour_has "$(guest4 1)" $new
 	neighbour_has "$(guest6 1)" $new
-	wait_for 20 [ "$(port_field 1 guest_mac)" = $new ]
+	wait_for 20 port_has 1 guest_mac $new
 	# The address that the host gave it stays as it is.
 	[ "$(port_field 1 mac)" = "$old" ]
 }

@@ -10,10 +10,15 @@
 TMPDIR=$(mktemp -d)
 export TMPDIR
 at_exit "rm -r $TMPDIR"
+trap run_cleanup EXIT
 
 # on PLACE SCRIPT: run lines of shell there
 on() {
-	note "$1: $2"
+	local words
+
+	# In one line
+	read -r -d '' -a words <<<"$2" || true
+	note "$1: ${words[*]}"
 	case $1 in
 	host) bash -c "set -e -o pipefail; $2" ;;
 	ns:*) ip netns exec "${1#ns:}" bash -c "set -e -o pipefail; $2" ;;
@@ -73,6 +78,38 @@ tcp() {
 	receiver=$!
 	send_random "$1" "${4:-2M}" "FILE:\$file" \
 		"TCP$family:$address:$port,retry=600,interval=0.1" >"$sent"
+	wait $receiver
+	same_sum "$sent" "$received"
+	rm "$sent" "$received"
+}
+
+# tcp_until STOP FROM TO ADDRESS: a stream that ends when there is a file STOP at
+# its sender
+tcp_until() {
+	local chunks="n=0
+		until [ -e $1 ]; do cat \$file; n=\$((n + 1)); done
+		echo \$n >\$file.n"
+	local again="read -r n <\$file.n
+		while [ \$n -gt 0 ]; do cat \$file; n=\$((n - 1)); done"
+
+	local family port=$((20000 + RANDOM % 10000)) sent received receiver
+	local address
+
+	family=$(socat_family "$4")
+	address=$(socat_address "$4")
+	sent=$(mktemp)
+	received=$(mktemp)
+	on "$3" "timeout 100 socat -u TCP$family-LISTEN:$port,reuseaddr - |
+		sha256sum" >"$received" &
+	receiver=$!
+	on "$2" "file=\$(mktemp)
+		trap 'rm \$file*' EXIT
+		head -c 64K /dev/urandom >\$file
+		{ $chunks
+		} | timeout 100 socat -u - \
+			TCP$family:$address:$port,retry=600,interval=0.1
+		{ $again
+		} | sha256sum" >"$sent"
 	wait $receiver
 	same_sum "$sent" "$received"
 	rm "$sent" "$received"
@@ -169,9 +206,26 @@ return_to_bridge() {
 	restore_guest "$1"
 }
 
+# port_has N FIELD VALUE: for wait_for
+port_has() { [ "$(port_field "$1" "$2")" = "$3" ]; }
+
 guest_mtu() { guest "$1" "read -r mtu </sys/class/net/$2/mtu; echo \$mtu"; }
 # guest_mtu_is N INTERFACE MTU
 guest_mtu_is() { [ "$(guest_mtu "$1" "$2")" = "$3" ]; }
+
+# Queues that drop only what does not fit, and then the sender waits: the default
+# one drops also what was in it for too long, which slow machines do.
+# plain_queues N: of the port and of guest N, until the test ends
+plain_queues() {
+	local interface port place
+
+	port=$(port "$1")
+	interface=$(guest_if "$1")
+	for place in "host $port" "$1 $interface"; do
+		at_exit "on ${place% *} 'tc qdisc del dev ${place#* } root'"
+		on "${place% *}" "tc qdisc replace dev ${place#* } root pfifo"
+	done
+}
 
 # Numbered frames from one place to another, whatever the network thinks of
 # them. SENDER and RECEIVER are arguments of frames: interface, sizes, options.
@@ -180,6 +234,7 @@ frames() {
 	local log receiver status=0
 
 	log=$(mktemp)
+	# shellcheck disable=SC2154 # set by lib.sh
 	on "$3" "$lib_dir/frames recv $4" >"$log" &
 	receiver=$!
 	wait_for 30 grep -q ready "$log"

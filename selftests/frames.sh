@@ -1,0 +1,236 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Single frames, made by hand: all sizes, too short and too long ones, VLAN
+# tags, kinds of addresses, bursts. "frames" compares each octet.
+#
+# The port is out of the bridge, so that nobody else sees them.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/lib_traffic.sh
+. "$lib_dir/lib_traffic.sh"
+
+interface=$(guest_if 1)
+port=$(port 1)
+
+# both_ways COMMON-ARGUMENTS [RECEIVER'S ONLY]
+both_ways() {
+	frames 1 "$interface $1" host "$port $1 ${2-}"
+	frames host "$port $1" 1 "$interface $1 ${2-}"
+}
+
+# Set the MTU of both sides, until the test ends.
+mtu() {
+	at_exit "wait_for 20 guest_mtu_is 1 $interface 1500"
+	at_exit "ip link set $port mtu 1500"
+	host ip link set "$port" mtu "$1"
+	wait_for 20 guest_mtu_is 1 "$interface" "$1"
+}
+
+before() { counters "$1" "$2" >"$TMPDIR/$1.before"; }
+
+# moved_by PLACE INTERFACE NAME NUMBER
+moved_by() {
+	counters "$1" "$2" >"$TMPDIR/$1.after"
+	[ "$(delta "$3" "$TMPDIR/$1.before" "$TMPDIR/$1.after")" = "$4" ]
+}
+
+every_size_to_1514() {
+	both_ways 14-1514
+}
+
+# Where linear and paged buffers, slots and pages begin and end
+sizes_around_boundaries_to_9014() {
+	mtu 9000
+	both_ways "1515-1530 2040-2056 2296-2312 4088-4104 4344-4360 \
+		   6136-6152 8184-8200 8440-8456 9000-9014"
+}
+
+frames_shorter_than_a_header_are_refused() {
+	local n
+
+	for n in "host $port" "1 $interface"; do
+		# shellcheck disable=SC2086
+		set -- $n
+		if on "$1" "$lib_dir/frames send $2 13" 2>"$TMPDIR/err"; then
+			fail "13 octets went out at $1"
+		fi
+		grep 'Invalid argument' "$TMPDIR/err"
+	done
+	both_ways 14
+}
+
+frames_beyond_the_mtu_are_refused() {
+	local n
+
+	for n in "host $port" "1 $interface"; do
+		# shellcheck disable=SC2086
+		set -- $n
+		if on "$1" "$lib_dir/frames send $2 1515" 2>"$TMPDIR/err"; then
+			fail "1515 octets went out at $1"
+		fi
+		grep 'Message too long' "$TMPDIR/err"
+	done
+	both_ways 1514
+}
+
+tagged_frames_of_full_size() {
+	both_ways "-t 8100:100 16-64 1400-1514"
+	mtu 9000
+	both_ways "-t 8100:4094 2044 2045 4092 4093 9014"
+}
+
+# qinq PLACE INTERFACE: an interface "outer" with 802.1ad tag 200, and "inner"
+# with 802.1Q tag 100 on it, until the test ends
+qinq() {
+	at_exit "on $1 'ip link del outer'"
+	on "$1" "ip link add outer link $2 type vlan proto 802.1ad id 200
+		ip link add inner link outer type vlan id 100
+		ip link set outer up
+		ip link set inner up"
+}
+
+# The second tag comes on top of the first, at full size.
+doubly_tagged_frames_of_full_size() {
+	qinq host "$port"
+	qinq 1 "$interface"
+	frames 1 "outer -t 8100:100 16-64 1514" \
+		host "$port -t 88a8:200 -t 8100:100 16-64 1514"
+	frames host "outer -t 8100:100 16-64 1514" \
+		1 "$interface -t 88a8:200 -t 8100:100 16-64 1514"
+}
+
+# A third tag makes a frame of full size longer than any that is allowed. None
+# arrives; the sender counts what its peer refused, and the link goes on.
+too_long_frames_are_dropped_and_counted() {
+	qinq host "$port"
+	qinq 1 "$interface"
+	before host "$port"
+	before 1 "$interface"
+	on 1 "$lib_dir/frames send inner -n 5 -t 8100:101 1514"
+	wait_for 20 moved_by host "$port" g2h_bad 5
+	wait_for 20 moved_by host "$port" rx_errors 5
+	# The completions are looked at when slots run short.
+	on 1 "$lib_dir/frames send $interface -n 1000 60"
+	wait_for 20 moved_by 1 "$interface" g2h_bad 5
+	moved_by 1 "$interface" tx_errors 5
+
+	on host "$lib_dir/frames send inner -n 5 -t 8100:101 1514"
+	wait_for 20 moved_by host "$port" h2g_dropped 5
+	moved_by host "$port" tx_dropped 5
+	moved_by 1 "$interface" h2g_bad 0
+	# One tag and two are allowed, of the same length all in all.
+	frames 1 "outer -t 8100:100 1514" \
+		host "$port -t 88a8:200 -t 8100:100 1514"
+	frames host "outer -t 8100:100 1514" \
+		1 "$interface -t 88a8:200 -t 8100:100 1514"
+}
+
+# The link has two ends: whatever is sent arrives at the other, and is known
+# for what it is.
+all_kinds_of_addresses_arrive() {
+	local other=52:54:00:77:ff:ff
+
+	both_ways "-n 20 60" "-p broadcast"
+	both_ways "-n 20 -d 01:00:5e:4d:00:01 60" "-p multicast"
+	both_ways "-n 20 -d 33:33:00:4d:00:01 60" "-p multicast"
+	both_ways "-n 20 -d $other 60" "-p otherhost"
+	frames 1 "-n 20 -d $(cat "/sys/class/net/$port/address") $interface 60" \
+		host "-n 20 -d $(cat "/sys/class/net/$port/address") $port 60 -p host"
+	frames host "-n 20 -d $(port_field 1 mac) $port 60" \
+		1 "-n 20 -d $(port_field 1 mac) $interface 60 -p host"
+}
+
+# Both interfaces promiscuous: the same, and no harm done
+promiscuous_mode() {
+	at_exit "ip link set $port promisc off"
+	at_exit "guest 1 'ip link set $interface promisc off'"
+	host ip link set "$port" promisc on
+	in_guest 1 "ip link set $interface promisc on"
+	in_guest 1 "ip -d link show $interface" | grep PROMISC
+	both_ways "-n 20 -d 52:54:00:77:ff:ff 60" "-p otherhost"
+	ping_sizes host 56 10.78.1.2
+}
+
+# burst FROM SENDER TO RECEIVER: in order, and only those are missing that
+# somebody counted as dropped
+burst() {
+	local status=0 line received count overrun lost counted=0 place
+
+	before host "$port"
+	before 1 "$interface"
+	line=$(frames "$1" "$2" "$3" "$4 -l") || status=$?
+	echo "$line"
+	line=$(tail -n 1 <<<"$line")
+	received=${line#received } count=${line#*of } overrun=${line##*dropped }
+	lost=$((${count%%,*} - ${received%% *}))
+	counters host "$port" >"$TMPDIR/host.after"
+	counters 1 "$interface" >"$TMPDIR/1.after"
+	for place in host 1; do
+		counted=$((counted + $(delta rx_dropped "$TMPDIR/$place.before" \
+			"$TMPDIR/$place.after") +
+			$(delta tx_dropped "$TMPDIR/$place.before" \
+			"$TMPDIR/$place.after")))
+	done
+	note "lost $lost, counted as dropped $counted, by the socket $overrun"
+	[ $lost -le $((counted + overrun)) ]
+	return $status
+}
+
+bursts_of_small_frames() {
+	burst 1 "$interface -n 5000 60" host "$port -n 5000 60"
+	burst host "$port -n 5000 60" 1 "$interface -n 5000 60"
+}
+
+bursts_of_mixed_sizes() {
+	local sizes="-n 2000 60 9014 61 2048 1514 2049 14 4500 8193"
+
+	mtu 9000
+	burst 1 "$interface $sizes" host "$port $sizes"
+	burst host "$port $sizes" 1 "$interface $sizes"
+}
+
+bursts_both_ways_at_once() {
+	local to_host to_guest sizes="-n 3000 60 1514 600"
+
+	frames 1 "$interface -i 1 $sizes" host "$port -i 1 $sizes" &
+	to_host=$!
+	frames host "$port -i 2 $sizes" 1 "$interface -i 2 $sizes" &
+	to_guest=$!
+	wait $to_host
+	wait $to_guest
+}
+
+# Twelve of the longest frames fill a ring: queues stop and start all the time.
+bursts_through_the_smallest_rings() {
+	local sizes="-n 500 9014 60 5000" rx tx
+
+	read -r rx tx <<<"$(in_guest 1 "ethtool -g $interface" |
+		awk '/^Current/ { current = 1 }
+		     current && /^RX:/ { rx = $2 }
+		     current && /^TX:/ { print rx, $2 }')"
+	at_exit "guest 1 'ethtool -G $interface rx $rx tx $tx'"
+	mtu 9000
+	in_guest 1 "ethtool -G $interface rx 64 tx 64"
+	wait_for 20 guest_carrier 1 "$interface"
+	burst 1 "$interface $sizes" host "$port $sizes"
+	burst host "$port $sizes" 1 "$interface $sizes"
+}
+
+leave_bridge 1
+plain_queues 1
+
+run_tests every_size_to_1514 \
+	sizes_around_boundaries_to_9014 \
+	frames_shorter_than_a_header_are_refused \
+	frames_beyond_the_mtu_are_refused \
+	tagged_frames_of_full_size \
+	doubly_tagged_frames_of_full_size \
+	too_long_frames_are_dropped_and_counted \
+	all_kinds_of_addresses_arrive \
+	promiscuous_mode \
+	bursts_of_small_frames \
+	bursts_of_mixed_sizes \
+	bursts_both_ways_at_once \
+	bursts_through_the_smallest_rings

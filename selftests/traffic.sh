@@ -1,0 +1,174 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# IP traffic: host and guest, guest and guest, all at once. What arrives is
+# compared with what was sent, and the counters with each other.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/lib_traffic.sh
+. "$lib_dir/lib_traffic.sh"
+
+interface=$(guest_if 1)
+port=$(port 1)
+# The largest ones that IP can put together again
+sizes=56,1472,4000,65507
+
+host_pings_guest() { ping_sizes host $sizes "$(guest4 1)" "$(guest6 1)"; }
+guest_pings_host() { ping_sizes 1 $sizes $HOST4 $HOST6; }
+
+# On a link with nothing else to do, each of many is answered.
+no_ping_is_lost() {
+	local percent
+
+	percent=$(on host "ping -q -c 500 -i 0.002 $(guest4 1)" |
+		  sed -n 's/.* \([0-9.]*\)% packet loss.*/\1/p')
+	note "$percent% lost"
+	[ "$percent" = 0 ]
+}
+
+tcp_to_guest() {
+	tcp host 1 "$(guest4 1)"
+	tcp host 1 "$(guest6 1)"
+}
+
+tcp_to_host() {
+	tcp 1 host $HOST4
+	tcp 1 host $HOST6
+}
+
+tcp_both_ways_at_once() {
+	local to_guest to_host
+
+	tcp host 1 "$(guest4 1)" 4M &
+	to_guest=$!
+	tcp 1 host $HOST6 4M &
+	to_host=$!
+	wait $to_guest
+	wait $to_host
+}
+
+udp_to_guest() {
+	plain_queues 1
+	udp_room 1
+	udp host 1 "$(guest4 1)" 1472
+	udp host 1 "$(guest6 1)" 8000
+}
+
+udp_to_host() {
+	plain_queues 1
+	udp_room host
+	udp 1 host $HOST4 1472
+	udp 1 host $HOST6 8000
+}
+
+guests_ping_each_other() {
+	needs_guest 2
+	ping_sizes 1 56,1472,8000 "$(guest4 2)" "$(guest6 2)"
+	ping_sizes 2 56,1472,8000 "$(guest4 1)" "$(guest6 1)"
+}
+
+guests_talk_tcp() {
+	local one other
+
+	needs_guest 2
+	tcp 1 2 "$(guest4 2)" &
+	one=$!
+	tcp 2 1 "$(guest6 1)" &
+	other=$!
+	wait $one
+	wait $other
+}
+
+# Who has joined a group gets what is sent to it, in either direction.
+multicast_arrives() {
+	local from to group=239.77.0.1 n log
+
+	for n in "host 1" "1 host"; do
+		read -r from to <<<"$n"
+		log=$(mktemp)
+		on "$to" "timeout 30 socat -u UDP4-RECV:7777,reuseaddr,null-eof,\
+ip-add-membership=$group:$(address_of "$to") -" >"$log" &
+		wait_for 30 on "$to" "ss -Hlun sport = :7777 | grep -q ."
+		on "$from" "echo to the group | socat -u - UDP4-SENDTO:$group:7777,\
+shut-null,ip-multicast-if=$(address_of "$from")"
+		wait $!
+		host cat "$log"
+		[ "$(cat "$log")" = "to the group" ]
+	done
+}
+
+address_of() {
+	case $1 in
+	host) echo $HOST4 ;;
+	*) guest4 "$1" ;;
+	esac
+}
+
+# A frame to another address arrives, since this is a link between two, but the
+# guest's IP leaves it alone, be the interface promiscuous or not.
+other_addresses_are_not_accepted() {
+	local mode other=52:54:00:77:ff:ff address before
+
+	address=$(guest4 1)
+	at_exit "ip neighbour del $address dev $BRIDGE"
+	at_exit "guest 1 'ip link set $interface promisc off'"
+	for mode in off on; do
+		in_guest 1 "ip link set $interface promisc $mode"
+		host ip neighbour replace "$address" lladdr $other dev $BRIDGE \
+			nud permanent
+		before=$(guest_stat 1 h2g_frames)
+		if host ping -c 2 -i 0.1 -W 1 "$address"; then
+			fail "an echo request to $other was answered"
+		fi
+		[ $(($(guest_stat 1 h2g_frames) - before)) -ge 2 ]
+		host ip neighbour replace "$address" lladdr \
+			"$(port_field 1 mac)" dev $BRIDGE nud reachable
+		link_up 1
+	done
+}
+
+agree() {
+	local name
+
+	counters host "$port" >"$TMPDIR/host.after"
+	counters 1 "$interface" >"$TMPDIR/1.after"
+	for name in g2h_frames g2h_bytes h2g_frames h2g_bytes; do
+		note "$name: host $(moved host $name), guest $(moved 1 $name)"
+		[ "$(moved host $name)" = "$(moved 1 $name)" ] || return
+		[ "$(moved host $name)" -gt 1000 ] || return
+	done
+}
+
+moved() { delta "$2" "$TMPDIR/$1.before" "$TMPDIR/$1.after"; }
+
+# Both sides count the same frames, and none as dropped, also under load.
+counters_agree_after_load() {
+	local place name
+
+	counters host "$port" >"$TMPDIR/host.before"
+	counters 1 "$interface" >"$TMPDIR/1.before"
+	tcp_both_ways_at_once
+	wait_for 20 agree
+	for place in host 1; do
+		for name in g2h_bad g2h_dropped h2g_dropped tx_errors \
+			    tx_dropped rx_errors rx_dropped; do
+			[ "$(moved $place $name)" = 0 ] ||
+				fail "$place: $name moved"
+		done
+	done
+}
+
+run_tests host_pings_guest \
+	guest_pings_host \
+	no_ping_is_lost \
+	tcp_to_guest \
+	tcp_to_host \
+	tcp_both_ways_at_once \
+	udp_to_guest \
+	udp_to_host \
+	guests_ping_each_other \
+	guests_talk_tcp \
+	multicast_arrives \
+	other_addresses_are_not_accepted \
+	counters_agree_after_load
