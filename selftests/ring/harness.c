@@ -144,7 +144,7 @@ static void *run_side(void *data)
 	struct test_side *s = data;
 
 	pin_to_cpu(s->index);
-	s->test->side[s->index](s);
+	(s->index ? s->test->second : s->test->first)(s);
 	WRITE_ONCE(s->report->finished, 1);
 	return NULL;
 }
@@ -371,13 +371,12 @@ static bool run_case(const struct test_case *test, unsigned int number)
 	return good;
 }
 
-static const struct test_case * const groups[] = {
-	unit_cases, stream_cases, pair_cases,
-};
-
 /* Go through the cases that are wanted; only count them without @failed. */
-static unsigned int for_each_case(unsigned int *failed)
+static unsigned int run_cases(unsigned int *failed)
 {
+	static const struct test_case *groups[] = {
+		unit_cases, stream_cases, pair_cases,
+	};
 	const struct test_case *test;
 	unsigned int i, n = 0;
 
@@ -405,7 +404,7 @@ static void usage(FILE *to, const char *name)
 		name, (unsigned long long)options.entries, options.stall);
 }
 
-static u64 number(const char *name, const char *text)
+static u64 number_of(const char *name, const char *text)
 {
 	char *end;
 	u64 n;
@@ -435,13 +434,13 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "n:s:t:f:Th", longs, NULL)) >= 0) {
 		switch (c) {
 		case 'n':
-			options.entries = number("entries", optarg);
+			options.entries = number_of("entries", optarg);
 			break;
 		case 's':
-			options.seed = number("seed", optarg);
+			options.seed = number_of("seed", optarg);
 			break;
 		case 't':
-			options.stall = number("stall", optarg);
+			options.stall = number_of("stall", optarg);
 			break;
 		case 'f':
 			options.filter = optarg;
@@ -476,7 +475,7 @@ int main(int argc, char **argv)
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 
-	n = for_each_case(NULL);
+	n = run_cases(NULL);
 	if (!n) {
 		fprintf(stderr, "no case has \"%s\" in its name\n",
 			options.filter);
@@ -485,6 +484,6 @@ int main(int argc, char **argv)
 	printf("TAP version 13\n1..%u\n# seed %llu, entries %llu\n", n,
 	       (unsigned long long)options.seed,
 	       (unsigned long long)options.entries);
-	for_each_case(&failed);
+	run_cases(&failed);
 	return failed ? 1 : 0;
 }

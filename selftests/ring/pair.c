@@ -121,7 +121,8 @@ u16 pair_pick(struct test_side *s, u16 *ids, u32 *n)
 
 #define PAIR(_name, _size, _start, _spin, _share) {			\
 	.name = "queue pair: " _name,					\
-	.side = { pair_guest, pair_host },				\
+	.first = pair_guest,						\
+	.second = pair_host,					\
 	.bytes = pair_bytes,						\
 	.prepare = pair_prepare,					\
 	.dump = pair_dump,						\

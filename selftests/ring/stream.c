@@ -50,6 +50,7 @@ static void stream_announce(struct test_side *s, struct pvring_prod *p)
 
 static u32 stream_room(struct test_side *s, u64 sent)
 {
+	/* What the consumer is done with may be written again. */
 	u32 answered = virt_load_acquire(&s->common->answered);
 
 	return s->test->size - ((u32)sent - answered);
@@ -176,13 +177,15 @@ static void stream_consumer(struct test_side *s)
 		stream_receive(s, &c, got, n);
 		got += n;
 		test_progress(s, n);
+		/* To the acquire in stream_room() */
 		virt_store_release(&s->common->answered, (u32)got);
 	}
 }
 
 #define STREAM(_name, _size, _type, _start, _spin, _share) {		\
 	.name = "stream: " _name,					\
-	.side = { stream_producer, stream_consumer },			\
+	.first = stream_producer,						\
+	.second = stream_consumer,					\
 	.bytes = stream_bytes,						\
 	.prepare = stream_prepare,					\
 	.dump = stream_dump,						\

@@ -98,7 +98,8 @@ struct test_side {
  * struct test_case - a case
  * @name: its name in the TAP output
  * @unit: it has but one side, which is this; the rest is not used then
- * @side: the two sides
+ * @first: what side 0 does
+ * @second: what side 1 does
  * @bytes: shared memory that it needs, a multiple of PVETH_LINE_SIZE. What
  *	follows it is not mapped.
  * @prepare: fills in the shared memory beforehand; optional
@@ -113,7 +114,8 @@ struct test_side {
 struct test_case {
 	const char *name;
 	void (*unit)(struct test_side *s);
-	void (*side[2])(struct test_side *s);
+	void (*first)(struct test_side *s);
+	void (*second)(struct test_side *s);
 	size_t (*bytes)(const struct test_case *test);
 	void (*prepare)(const struct test_case *test, u8 *data);
 	void (*dump)(const struct test_case *test, u8 *data,
