@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Guests, the daemon and ports that end, in order or not, and start again.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+PORT=$(port 1)
+NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+
+pinned_pages() { portctl resources | sed 's/.*pinned-pages=//'; }
+pinned_pages_are() { [ "$(pinned_pages)" = "$1" ]; }
+# The kernel's word for it, whether pvethd lives or not
+port_is_detached() { port_says_that "$PORT" state detached; }
+pvethd_is_gone() { ! pidof pvethd; }
+
+start_guest() {
+	host guest --start 1
+	host guest --wait 1
+	link_up 1
+}
+
+restore_guest() {
+	guest --pid 1 >/dev/null 2>&1 || start_guest
+}
+
+kill_pvethd() {
+	at_exit restore_pvethd
+	host kill -KILL "$(pidof pvethd)"
+	wait_for 10 pvethd_is_gone
+}
+
+guest_reboots() {
+	local sessions
+
+	link_up 1
+	sessions=$(port_field 1 sessions)
+	traffic 1
+	host guest --reboot 1
+	link_up 1
+	[ "$(port_field 1 sessions)" -eq $((sessions + 1)) ] || fail "not one session"
+	port_is 1 connected
+}
+
+guest_is_killed() {
+	local pages pinned
+
+	link_up 1
+	pinned=$(pinned_pages)
+	pages=$(($(port_field 1 window_size) / 4096))
+	traffic 1
+	at_exit restore_guest
+	host guest --kill 1
+	wait_for 30 port_is 1 detached
+	host_no_carrier 1
+	wait_for 10 pinned_pages_are $((pinned - pages))
+	start_guest
+	port_is 1 connected
+	pinned_pages_are "$pinned"
+}
+
+# Frames flow all the time while pvethd is killed and started again.
+daemon_is_killed() {
+	local dropped log pid sessions
+
+	link_up 1
+	log=$(mktemp)
+	at_exit "rm $log"
+	sessions=$(port_says "$PORT" sessions)
+	dropped=$(port_says "$PORT" h2g-dropped)
+	note "host: ping $(guest4 1)"
+	ping -i 0.02 -c 500 -q "$(guest4 1)" >"$log" 2>&1 &
+	pid=$!
+	at_exit "kill $pid 2>/dev/null"
+	kill_pvethd
+	restore_pvethd
+	kill -0 $pid || fail "the test is too slow: $(cat "$log")"
+	wait $pid || fail "$(cat "$log")"
+	grep -q "500 received, 0% packet loss" "$log" || fail "$(cat "$log")"
+	[ "$(port_says "$PORT" sessions)" = "$sessions" ] || fail "there was another session"
+	[ "$(port_says "$PORT" h2g-dropped)" = "$dropped" ] || fail "frames were dropped"
+	port_is 1 connected
+}
+
+# The port becomes free without pvethd, which then serves the next guest.
+guest_is_killed_while_daemon_is_dead() {
+	link_up 1
+	at_exit restore_guest
+	kill_pvethd
+	host guest --kill 1
+	wait_for 30 port_is_detached
+	host_no_carrier 1
+	restore_pvethd
+	start_guest
+	port_is 1 connected
+}
+
+# pvethd was killed meanwhile, and has nothing of the guest's
+guest_is_killed_after_restart_of_daemon() {
+	link_up 1
+	at_exit restore_guest
+	kill_pvethd
+	restore_pvethd
+	host guest --kill 1
+	wait_for 30 port_is 1 detached
+	start_guest
+	port_is 1 connected
+}
+
+make_port() {
+	local mac
+
+	mac=$(jq -r .mac <<<"$1")
+	pvethctl add "$PORT" --mac "$mac" --queues "$(jq .queues <<<"$1")" \
+		--window-size "$(jq .window_size <<<"$1")" --bridge "$BRIDGE"
+}
+
+restore_port() {
+	pvethctl show "$PORT" >/dev/null || make_port "$1" >/dev/null
+}
+
+port_is_deleted() {
+	local before interface
+
+	link_up 1
+	interface=$(guest_if 1)
+	before=$(pvethctl show "$PORT" --json)
+	at_exit restore_guest
+	at_exit "restore_port '$before'"
+	traffic 1
+	host ip link del "$PORT"
+	wait_for 30 guest_no_carrier 1 "$interface"
+	port_is 1 absent
+	host pvethctl del "$PORT"
+	pvethctl show "$PORT" 2>/dev/null && fail "pvethctl shows it"
+	[ ! -e "/run/pveth/$PORT.sock" ] || fail "its socket is there"
+	host guest --kill 1
+	host make_port "$before" | grep -q "ivshmem-doorbell"
+	start_guest
+	port_is 1 connected
+}
+
+# refused STATUS TEXT COMMAND...
+refused() {
+	local out status=0
+
+	note "refused: ${*:3}"
+	out=$("${@:3}" 2>&1) || status=$?
+	[ $status -eq "$1" ] || fail "status $status: $out"
+	[[ $out == *"$2"* ]] || fail "refused otherwise: $out"
+}
+
+control_errors() {
+	local ports
+
+	ports=$(pvethctl list --json | jq -c '[.[].name]')
+	at_exit "pvethctl del pvt0 2>/dev/null"
+	refused 1 "there is a port $PORT already" pvethctl add "$PORT"
+	refused 1 "has this MAC address already" pvethctl add pvt0 --mac "$(port_field 1 mac)"
+	refused 1 "there is an interface $BRIDGE already, and it is no port" pvethctl add "$BRIDGE"
+	refused 1 "there is no port 'pvt0'" pvethctl show pvt0
+	refused 1 "there is no port 'pvt0'" pvethctl del pvt0
+	refused 1 "is no power of two" pvethctl add pvt0 --window-size 3M
+	refused 1 "is too small" pvethctl add pvt0 --window-size 64K
+	refused 1 "is too large" pvethctl add pvt0 --window-size 8G
+	refused 1 "direct mode is not there yet" pvethctl add pvt0 --mode direct
+	refused 1 "there is no user 'nobody-here'" pvethctl add pvt0 --socket-user nobody-here
+	refused 2 "17" pvethctl add pvt0 --queues 17
+	refused 2 "01:00:00:00:00:00" pvethctl add pvt0 --mac 01:00:00:00:00:00
+	refused 2 "67" pvethctl add pvt0 --mtu 67
+	refused 2 "" pvethctl add a-name-of-16-char
+	refused 2 "" pvethctl add
+	refused 2 "" pvethctl
+	[ "$(pvethctl list --json | jq -c '[.[].name]')" = "$ports" ] || fail "ports are changed"
+	[ ! -e /sys/class/net/pvt0 ] || fail "there is an interface"
+	[ ! -e /run/pveth/pvt0.sock ] || fail "there is a socket"
+	[ ! -e /var/lib/pveth/pvt0.json ] || fail "there is a state file"
+}
+
+# Users who may not use QEMU's socket, or control ports, do not get in.
+other_users() {
+	refused 1 "Permission denied" "${NOBODY[@]}" pvethctl list
+	refused 1 "Permission denied" \
+		"${NOBODY[@]}" socat -u UNIX-CONNECT:"/run/pveth/$PORT.sock" STDOUT
+	refused 1 "Permission denied" "${NOBODY[@]}" touch /run/pveth/pvt0.sock
+	[ "$(stat -c %a "/run/pveth/$PORT.sock")" = 660 ]
+	at_exit "pvethctl del pvt0"
+	host pvethctl add pvt0 --socket-user 65534 >/dev/null
+	# Then that user does, and gets the hello of ivshmem's protocol.
+	[ "$("${NOBODY[@]}" socat -u UNIX-CONNECT:/run/pveth/pvt0.sock STDOUT |
+		head -c 16 | od -An -v -t d8 | tr -d ' \n')" = 01 ]
+}
+
+run_tests \
+	guest_reboots \
+	guest_is_killed \
+	daemon_is_killed \
+	guest_is_killed_while_daemon_is_dead \
+	guest_is_killed_after_restart_of_daemon \
+	port_is_deleted \
+	control_errors \
+	other_users
