@@ -89,8 +89,8 @@ static int range_check(json_int_t value, json_int_t min, json_int_t max, const c
 		       struct error *err)
 {
 	if (value < min || value > max)
-		return error_set(err, "%s must be from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
-				 ", not %" JSON_INTEGER_FORMAT, what, min, max, value);
+		return error_set(err, "%s must be from %lld to %lld, not %lld", what,
+				 (long long)min, (long long)max, (long long)value);
 	return 0;
 }
 

@@ -155,6 +155,12 @@ static json_t *libvirt_xml(const struct port *port)
 	return xml;
 }
 
+/* Without memory a member is missing. */
+static void set(json_t *json, const char *key, json_t *value)
+{
+	json_object_set_new(json, key, value);
+}
+
 /**
  * port_to_json() - describe a port
  * @port: the port
@@ -180,25 +186,22 @@ json_t *port_to_json(const struct port *port)
 	} else {
 		state = name_of(state_names, COUNT(state_names), status.state);
 	}
+	set(json, "state", state);
+	set(json, "ifindex", link.ifindex ? json_integer(link.ifindex) : json_null());
 	if (link.ifindex)
-		json_object_set_new(json, "mtu", json_integer(link.mtu));
-
-	json_object_update_new(json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
-		"ifindex", link.ifindex ? json_integer(link.ifindex) : json_null(),
-		"state", state,
-		"error", error_name(status.error),
-		"guest_error", error_name(status.guest_error),
-		"problem", *problem ? json_string(problem) : json_null(),
-		"socket", port->socket,
-		"clients", clients_to_json(port)));
-	json_object_update_new(json, json_pack("{s:I, s:I, s:o, s:I, s:o, s:o, s:o}",
-		"sessions", (json_int_t)status.sessions,
-		"session_queues", (json_int_t)status.queue_pairs,
-		"features", json_sprintf("0x%" PRIx64, status.features),
-		"guest_mtu", (json_int_t)status.guest_mtu,
-		"guest_mac", mac_to_json(status.guest_current_mac),
-		"stats", stats_to_json(status.stats),
-		"qemu_args", qemu_args(port)));
-	json_object_set_new(json, "libvirt_xml", libvirt_xml(port));
+		set(json, "mtu", json_integer(link.mtu));
+	set(json, "error", error_name(status.error));
+	set(json, "guest_error", error_name(status.guest_error));
+	set(json, "problem", *problem ? json_string(problem) : json_null());
+	set(json, "clients", clients_to_json(port));
+	set(json, "sessions", json_integer(status.sessions));
+	set(json, "session_queues", json_integer(status.queue_pairs));
+	set(json, "features", json_sprintf("0x%" PRIx64, status.features));
+	set(json, "guest_mtu", json_integer(status.guest_mtu));
+	set(json, "guest_mac", mac_to_json(status.guest_current_mac));
+	set(json, "stats", stats_to_json(status.stats));
+	set(json, "socket", json_string(port->socket));
+	set(json, "qemu_args", qemu_args(port));
+	set(json, "libvirt_xml", libvirt_xml(port));
 	return json;
 }

@@ -57,7 +57,7 @@ void interface_try_bridge(struct port *port)
 }
 
 static int interface_check(const struct port_config *config, const struct link_info *link,
-		      struct error *err)
+			   struct error *err)
 {
 	if (strcmp(link->kind, PVETH_KIND))
 		return error_set(err, "there is an interface %s already, and it is no port (kind '%s'): choose another name",

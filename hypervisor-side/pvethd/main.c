@@ -110,7 +110,7 @@ static int open_run_dir(struct options *options, struct error *err)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
 		return error_set(err, "cannot open the directory %s: %s", dir, strerror(errno));
-	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
+	if (st.st_uid != geteuid() || st.st_mode & 0022)
 		return error_set(err, "the directory %s must belong to the user that runs pvethd, and nobody else may write to it",
 				 dir);
 	/* The lock lasts as long as this process, and those that it forks. */

@@ -111,6 +111,8 @@ struct client {
 	bool greeted;
 };
 
+TAILQ_HEAD(client_list, client);
+
 /**
  * struct port - a port
  * @entry: in the list of ports
@@ -137,7 +139,7 @@ struct port {
 	bool wants_bridge;
 	int listen_fd;
 	struct event *accept;
-	TAILQ_HEAD(, client) clients;
+	struct client_list clients;
 	unsigned int clients_count;
 	struct client *attached;
 	unsigned int attached_ifindex;

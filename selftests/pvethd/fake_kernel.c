@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fake_kernel.h"
 #include "kernel.h"
 
 #define MAX_LINKS	64
@@ -107,6 +108,8 @@ static void make_link(const char *name, const char *kind, unsigned int queues, u
 {
 	struct fake_link *link = find_index(0);
 
+	if (!link)
+		abort();
 	memset(link, 0, sizeof(*link));
 	snprintf(link->name, sizeof(link->name), "%s", name);
 	snprintf(link->info.kind, sizeof(link->info.kind), "%s", kind);
@@ -300,17 +303,17 @@ static void run_command(const char *line)
 	link = find(first);
 	if (link && link_command(command, link, second))
 		return;
-	if (!strcmp(command, "link"))
+	if (!strcmp(command, "link")) {
 		make_link(first, second, third, 1500);
-	else if (!strcmp(command, "fail"))
+	} else if (!strcmp(command, "fail")) {
 		set_failure(first, atoi(second));
-	else if (!strcmp(command, "quiet"))
+	} else if (!strcmp(command, "quiet")) {
 		quiet = atoi(first);
-	else if (!strcmp(command, "changed"))
+	} else if (!strcmp(command, "changed")) {
 		report(REPORT_CHANGED);
-	else if (!strcmp(command, "load") || !strcmp(command, "unload"))
+	} else if (!strcmp(command, "load") || !strcmp(command, "unload")) {
 		set_loaded(command[0] == 'l');
-	else {
+	} else {
 		puts("none");
 		return;
 	}
@@ -341,9 +344,6 @@ static void command_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Linked in place of setsockopt(): the test may want small socket buffers. */
-int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
-int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
-
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	const char *small = getenv("FAKE_SNDBUF");
