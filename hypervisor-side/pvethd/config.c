@@ -10,7 +10,6 @@
 
 #include "pvethd.h"
 
-#define DEFAULT_MTU		1500
 #define DEFAULT_QUEUE_WINDOW	(4ULL << 20)
 
 /* Less has no room for the smallest rings with a buffer for each entry. */
@@ -105,7 +104,7 @@ static int range_check(json_int_t value, json_int_t min, json_int_t max, const c
 int config_from_json(json_t *json, struct port_config *config, struct error *err)
 {
 	const char *name, *mac = NULL, *mode = "window", *bridge = "", *user = "", *group = "";
-	json_int_t queues = 1, mtu = DEFAULT_MTU, window_size = 0;
+	json_int_t queues = 1, mtu = 0, window_size = 0;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
@@ -118,7 +117,8 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	memset(config, 0, sizeof(*config));
 	if (parse_name(name, err) || check_mode(mode, err) ||
 	    range_check(queues, 1, PVETH_MAX_QUEUE_PAIRS, "the number of queue pairs", err) ||
-	    range_check(mtu, PVETH_MIN_MTU, PVETH_MAX_MTU, "the MTU", err))
+	    (json_object_get(json, "mtu") &&
+	     range_check(mtu, PVETH_MIN_MTU, PVETH_MAX_MTU, "the MTU", err)))
 		return -1;
 	strcpy(config->name, name);
 	config->queues = queues;

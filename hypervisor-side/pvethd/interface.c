@@ -71,7 +71,7 @@ static int interface_check(const struct port_config *config, const struct link_i
 
 /**
  * interface_find() - look for the interface of a port
- * @port: the port; has its ifindex, if all is well
+ * @port: the port; has its ifindex, if all is well, and an MTU
  * @err: receives what is wrong
  *
  * Return: 0, -ENODEV if there is none, or another negative value if it is not
@@ -88,12 +88,14 @@ int interface_find(struct port *port, struct error *err)
 	if (ret)
 		return ret;
 	port->ifindex = link.ifindex;
+	if (!port->config.mtu)
+		port->config.mtu = link.mtu;
 	return 0;
 }
 
 /**
  * interface_make() - make the interface of a port, if it is not there
- * @port: the port; has its ifindex, if all is well
+ * @port: the port; has its ifindex, if all is well, and an MTU
  * @made: receives whether it was made
  * @err: receives what is wrong
  *

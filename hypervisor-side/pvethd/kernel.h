@@ -63,6 +63,7 @@ void kernel_close(void);
 int link_get(const char *name, struct link_info *link, struct error *err);
 /* The new interface is up. */
 int link_add(const struct port_config *config, struct error *err);
+/* It is up, and has this MTU, unless that is 0. */
 int link_set(unsigned int ifindex, uint32_t mtu, struct error *err);
 int link_set_master(unsigned int ifindex, unsigned int master, struct error *err);
 int link_del(unsigned int ifindex, struct error *err);

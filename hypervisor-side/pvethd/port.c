@@ -313,7 +313,7 @@ struct port *port_add(struct port_config *config, struct error *err)
 	}
 	if (config->bridge[0] && interface_join_bridge(port, err))
 		goto err_link;
-	if (state_save(config, err) || clients_listen(port, err))
+	if (state_save(&port->config, err) || clients_listen(port, err))
 		goto err_state;
 	TAILQ_INSERT_TAIL(&ports, port, entry);
 	log_info("%s: added", config->name);

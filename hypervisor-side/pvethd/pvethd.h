@@ -53,7 +53,7 @@
  * @name: of the port and of its interface
  * @mac: the guest's MAC address
  * @queues: queue pairs
- * @mtu: MTU of the interface when it is made
+ * @mtu: MTU of the interface when it is made; 0 if that is to be found out
  * @window_size: bytes of a guest's window
  * @bridge: what the interface is put into when it is made, or empty
  * @socket_user: who may connect to the socket, a name or a number, or empty

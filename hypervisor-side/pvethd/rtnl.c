@@ -86,7 +86,8 @@ int link_add(const struct port_config *config, struct error *err)
 	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
 	set_up(nlh);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, config->name);
-	mnl_attr_put_u32(nlh, IFLA_MTU, config->mtu);
+	if (config->mtu)
+		mnl_attr_put_u32(nlh, IFLA_MTU, config->mtu);
 	mnl_attr_put_u32(nlh, IFLA_NUM_TX_QUEUES, config->queues);
 	mnl_attr_put_u32(nlh, IFLA_NUM_RX_QUEUES, config->queues);
 	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
@@ -108,7 +109,8 @@ int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 
 	nlh = link_request(buffer, RTM_NEWLINK, ifindex);
 	set_up(nlh);
-	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
+	if (mtu)
+		mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
 	return netlink_request(&rtnl, nlh, NULL, NULL, err);
 }
 

@@ -147,7 +147,7 @@ int link_add(const struct port_config *config, struct error *err)
 {
 	if (fail_add || !loaded)
 		return fail(fail_add ? fail_add : EOPNOTSUPP, err);
-	make_link(config->name, PVETH_KIND, config->queues, config->mtu);
+	make_link(config->name, PVETH_KIND, config->queues, config->mtu ? config->mtu : 1500);
 	return 0;
 }
 
@@ -157,7 +157,8 @@ int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 
 	if (!link)
 		return fail(ENODEV, err);
-	link->info.mtu = mtu;
+	if (mtu)
+		link->info.mtu = mtu;
 	return 0;
 }
 
@@ -304,7 +305,7 @@ static void run_command(const char *line)
 	if (link && link_command(command, link, second))
 		return;
 	if (!strcmp(command, "link")) {
-		make_link(first, second, third, 1500);
+		make_link(first, second, third, 1400);
 	} else if (!strcmp(command, "fail")) {
 		set_failure(first, atoi(second));
 	} else if (!strcmp(command, "quiet")) {

@@ -155,6 +155,12 @@ def test_add_adopts(daemon):
     check_equal(daemon.kernel('show vm1').split()[0], ifindex, 'interface')
     port = daemon.add('vm1', '--queues', '2', '--mtu', '4000')
     check_equal((str(port['ifindex']), port['mtu']), (ifindex, 4000), 'interface')
+    daemon.kernel('link vm2 pveth 1')
+    check_equal(daemon.add('vm2')['mtu'], 1400, 'MTU that the interface has')
+    daemon.kernel('unlink vm2')
+    daemon.stop()
+    daemon.start()
+    check_equal(daemon.show('vm2')['mtu'], 1400, 'MTU when it is made again')
 
 
 def test_del(daemon):

@@ -5,7 +5,9 @@ import sys
 import harness
 import test_control
 import test_hello
+import test_kernel
 import test_qemu
 import test_state
 
-sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_qemu)))
+sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_kernel,
+                                     test_qemu)))
