@@ -136,7 +136,7 @@ enum pvg_session_state {
  * @restart: set from any context to make @work begin a new session
  */
 struct pvg_session {
-	struct mutex lock;
+	struct mutex lock; /* protects the rest */
 	struct delayed_work work;
 	enum pvg_session_state state;
 	u32 word;

@@ -11,6 +11,7 @@
 static void pvg_session_set_word(struct pvg_dev *pvg, u32 gen, u32 state)
 {
 	pvg->session.word = pveth_session_word(gen, state);
+	/* To the acquire in the host's pvh_session_update() */
 	virt_store_release(&pvg_guest_page(pvg)->session,
 			   cpu_to_le32(pvg->session.word));
 	pvg_ring_doorbell(pvg, PVETH_VECTOR_SESSION);
@@ -260,9 +261,12 @@ static void pvg_session_update(struct pvg_dev *pvg)
 {
 	struct pveth_host_page *page = pvg_host_page(pvg);
 	struct pvg_session *s = &pvg->session;
-	u32 host = le32_to_cpu(virt_load_acquire(&page->session));
-	u32 gen = pveth_session_gen(host);
 	unsigned long now = jiffies;
+	u32 host, gen;
+
+	/* To the release in the host's pvh_session_set_word() */
+	host = le32_to_cpu(virt_load_acquire(&page->session));
+	gen = pveth_session_gen(host);
 
 	switch (s->state) {
 	case PVG_SESSION_CLOSED:

@@ -198,7 +198,7 @@ struct pvh_session {
  */
 struct pvh_port {
 	struct net_device *netdev;
-	struct mutex lock;
+	struct mutex lock; /* protects att, session, link_off */
 	struct pvh_attachment *att;
 	struct pvh_session session;
 	bool link_off;

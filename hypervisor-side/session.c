@@ -18,6 +18,7 @@ static void pvh_session_set_word(struct pvh_port *port, u32 gen, u32 state)
 	struct pvh_attachment *att = port->att;
 
 	port->session.word = pveth_session_word(gen, state);
+	/* To the acquire in the guest's pvg_session_update() */
 	virt_store_release(&pvh_host_page(att)->session,
 			   cpu_to_le32(port->session.word));
 	pvh_ring_doorbell(att->doorbells[PVETH_VECTOR_SESSION].call);
@@ -249,6 +250,7 @@ static void pvh_session_update(struct pvh_port *port)
 
 	if (s->state == PVH_SESSION_CLOSED)
 		return;
+	/* To the release in the guest's pvg_session_set_word() */
 	guest = le32_to_cpu(virt_load_acquire(&pvh_guest_page(port->att)->session));
 
 	error = atomic_read(&s->violation);
@@ -314,6 +316,7 @@ void pvh_session_attach(struct pvh_port *port)
 	WRITE_ONCE(page->features, cpu_to_le64(PVH_FEATURES));
 	pvh_session_publish_config(port);
 	pvh_session_set_word(port, pveth_session_gen(found), PVETH_HOST_DOWN);
+	/* Last, so that a page with a magic is complete */
 	virt_store_release(&page->magic, cpu_to_le64(PVETH_MAGIC));
 
 	s->state = PVH_SESSION_CLOSED;

@@ -338,6 +338,7 @@ struct pveth_queue_pair {
  * @reserved1: Zero.
  * @mtu: The MTU that the guest uses. Run-time word, as @mac: see &pveth_host_page.link. For
  *	information: the host sends what its own MTU allows.
+ * @reserved_mtu: Zero.
  * @mac: The MAC address that the guest uses, laid out as &pveth_host_page.mac.
  * @reserved2: Zero.
  * @queue: The queue pairs; those from @queue_pairs on are not read.
