@@ -29,6 +29,7 @@
 
 #define MAX_FRAME	(128 * 1024)
 #define MAX_TAGS	4
+#define MAX_DESTINATIONS 8
 #define MAX_COMPLAINTS	8
 #define ETHERTYPE	0x88b5
 #define TAG_LEN		4
@@ -39,9 +40,15 @@ struct tag {
 	uint16_t tci;
 };
 
+struct destination {
+	uint8_t mac[ETH_ALEN];
+	int packet_type;	/* that the receiver is to see, or -1 */
+};
+
 struct stream {
 	const char *interface;
-	uint8_t dst[ETH_ALEN];
+	struct destination dst[MAX_DESTINATIONS];
+	unsigned int ndst;
 	uint8_t id;
 	struct tag tags[MAX_TAGS];
 	unsigned int ntags;
@@ -49,7 +56,6 @@ struct stream {
 	uint32_t nsizes;
 	uint32_t count;
 	int idle_seconds;
-	int packet_type;
 	bool loss_allowed;
 };
 
@@ -67,19 +73,21 @@ static const char * const packet_types[] = {
 	[PACKET_OTHERHOST]	= "otherhost",
 };
 
-#define NTYPES	(sizeof(packet_types) / sizeof(packet_types[0]))
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define NTYPES		ARRAY_SIZE(packet_types)
 
 static const char usage_text[] =
 	"usage: frames send|recv [OPTION...] INTERFACE SIZE...\n"
-	"  SIZE        of a frame without tags: N, or FIRST-LAST\n"
-	"  -n COUNT    frames; the sizes are used in turn (default: each once)\n"
-	"  -d MAC      destination (default ff:ff:ff:ff:ff:ff)\n"
-	"  -i ID       of the stream, 0 to 255 (default 1)\n"
-	"  -t TPID:VID VLAN tag, hexadecimal type and decimal ID; outermost first\n"
+	"  SIZE           of a frame without tags: N, or FIRST-LAST\n"
+	"  -n COUNT       frames; sizes are used in turn (default: each once)\n"
+	"  -d MAC[=TYPE]  destination, and what the receiver is to see it as: host,\n"
+	"                 broadcast, multicast or otherhost; several are used in\n"
+	"                 turn (default: ff:ff:ff:ff:ff:ff=broadcast)\n"
+	"  -i ID          of the stream, 0 to 255 (default 1)\n"
+	"  -t TPID:VID    VLAN tag, hexadecimal type, decimal ID; outermost first\n"
 	"recv only, which says \"ready\" when it is:\n"
-	"  -p TYPE     each is to be host, broadcast, multicast or otherhost\n"
-	"  -w SECONDS  to wait for the next frame (default 20)\n"
-	"  -l          lost frames are no failure\n";
+	"  -w SECONDS     to wait for the next frame (default 20)\n"
+	"  -l             lost frames are no failure\n";
 
 static void __attribute__((noreturn)) die(const char *what, const char *why)
 {
@@ -115,13 +123,29 @@ static unsigned long whole_number(const char *s, unsigned long max)
 	return n;
 }
 
-static void parse_mac(const char *s, uint8_t *mac)
+static int parse_packet_type(const char *s)
 {
-	char rest;
+	unsigned int i;
 
-	if (sscanf(s, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%c", &mac[0], &mac[1],
-		   &mac[2], &mac[3], &mac[4], &mac[5], &rest) != ETH_ALEN)
-		die(s, "not a MAC address");
+	for (i = 0; i < NTYPES; i++)
+		if (!strcmp(s, packet_types[i]))
+			return i;
+	die(s, "not a packet type");
+}
+
+static void parse_destination(const char *s, struct stream *st)
+{
+	struct destination *dst = &st->dst[st->ndst++];
+	uint8_t *mac = dst->mac;
+	int end = 0;
+
+	if (st->ndst > MAX_DESTINATIONS)
+		die(s, "too many destinations");
+	if (sscanf(s, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%n", &mac[0], &mac[1],
+		   &mac[2], &mac[3], &mac[4], &mac[5], &end) != ETH_ALEN ||
+	    (s[end] && s[end] != '='))
+		die(s, "not a MAC[=TYPE]");
+	dst->packet_type = s[end] ? parse_packet_type(s + end + 1) : -1;
 }
 
 static void parse_tag(const char *s, struct stream *st)
@@ -135,16 +159,6 @@ static void parse_tag(const char *s, struct stream *st)
 	    vid > 0xfff)
 		die(s, "not a TPID:VID");
 	st->tags[st->ntags++] = (struct tag) { tpid, vid };
-}
-
-static int parse_packet_type(const char *s)
-{
-	unsigned int i;
-
-	for (i = 0; i < NTYPES; i++)
-		if (!strcmp(s, packet_types[i]))
-			return i;
-	die(s, "not a packet type");
 }
 
 static void parse_size(const char *s, struct stream *st)
@@ -169,28 +183,20 @@ static void parse(int argc, char **argv, struct stream *st)
 {
 	int option;
 
-	*st = (struct stream) {
-		.dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
-		.id = 1,
-		.idle_seconds = 20,
-		.packet_type = -1,
-	};
-	while ((option = getopt(argc, argv, "n:d:i:t:p:w:l")) != -1) {
+	*st = (struct stream) { .id = 1, .idle_seconds = 20 };
+	while ((option = getopt(argc, argv, "n:d:i:t:w:l")) != -1) {
 		switch (option) {
 		case 'n':
 			st->count = whole_number(optarg, UINT32_MAX);
 			break;
 		case 'd':
-			parse_mac(optarg, st->dst);
+			parse_destination(optarg, st);
 			break;
 		case 'i':
 			st->id = whole_number(optarg, 255);
 			break;
 		case 't':
 			parse_tag(optarg, st);
-			break;
-		case 'p':
-			st->packet_type = parse_packet_type(optarg);
 			break;
 		case 'w':
 			st->idle_seconds = whole_number(optarg, 3600);
@@ -209,6 +215,8 @@ static void parse(int argc, char **argv, struct stream *st)
 		parse_size(argv[optind++], st);
 	if (!st->count)
 		st->count = st->nsizes;
+	if (!st->ndst)
+		parse_destination("ff:ff:ff:ff:ff:ff=broadcast", st);
 }
 
 static void put16(uint8_t *p, uint16_t value)
@@ -235,7 +243,7 @@ static uint32_t make_frame(const struct stream *st, uint32_t n, uint8_t *frame)
 	uint8_t *p = frame;
 	uint32_t i, word;
 
-	memcpy(p, st->dst, ETH_ALEN);
+	memcpy(p, st->dst[n % st->ndst].mac, ETH_ALEN);
 	p += ETH_ALEN;
 	*p++ = 2;
 	*p++ = st->id;
@@ -394,7 +402,7 @@ static int receive_frames(const struct stream *st)
 	struct result res = {};
 	uint32_t next = 0;
 	uint32_t len, n;
-	int type;
+	int type, expected;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) ||
 	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)))
@@ -414,10 +422,11 @@ static int receive_frames(const struct stream *st)
 		check_frame(st, n, frame, len, &res);
 		if (n < next && ++res.disordered && complain(&res))
 			printf("frame %u came after frame %u\n", n, next - 1);
-		if (st->packet_type >= 0 && type != st->packet_type &&
-		    ++res.mistyped && complain(&res))
+		expected = st->dst[n % st->ndst].packet_type;
+		if (expected >= 0 && type != expected && ++res.mistyped &&
+		    complain(&res))
 			printf("frame %u is of packet type %d, not %s\n", n,
-			       type, packet_types[st->packet_type]);
+			       type, packet_types[expected]);
 		if (n >= next)
 			next = n + 1;
 	}
