@@ -54,17 +54,18 @@ unpack()
 	rm "$run/payload"
 }
 
-# For kit $1 with our modules in directory $2: depmod's files and our modules, to
-# be seen on top of the kit's own in /lib/modules/RELEASE
+# module_tree ROLE KIT: build our modules for it. They and depmod's files go to
+# $run/modules/ROLE, to be seen on top of the kit's own in /lib/modules/RELEASE.
 module_tree()
 {
-	local kit=$1 ours=$2 release dir file
+	local dir=$run/modules/$1 kit=$2 release file ours
 
+	ours=$("$top/scripts/modules" "$kit")
 	release=$(< "$kit/release")
-	dir=$run/modules/$release
-	[ ! -d "$dir" ] || return 0
 	mkdir -p "$dir/updates"
-	cp -L "$ours/pveth.ko" "$ours/pveth_host.ko" "$dir/updates/"
+	# Another rig may want them built anew
+	flock -s "$ours/.lock" \
+		cp -L "$ours/pveth.ko" "$ours/pveth_host.ko" "$dir/updates/"
 	for file in "$kit"/modules/*; do
 		case ${file##*/} in
 		build | source | updates) ;;
@@ -74,9 +75,10 @@ module_tree()
 		*) ln -s "$file" "$dir/" ;;
 		esac
 	done
-	mkdir -p "$run/depmod/lib"
-	ln -sfn "$run/modules" "$run/depmod/lib/modules"
+	mkdir -p "$run/depmod/lib/modules"
+	ln -s "$dir" "$run/depmod/lib/modules/$release"
 	depmod -b "$run/depmod" "$release"
+	rm -r "$run/depmod"
 	find "$dir" -type l -delete
 }
 
@@ -167,18 +169,23 @@ set_defaults()
 
 prepare()
 {
-	local n kit
+	local n
 
 	command -v qemu-system-x86_64 dropbearkey > /dev/null ||
 		die "programs are missing: run scripts/deps"
 	choose_acceleration
 
 	say "kernels: host $host_kernel, guest $guest_kernel"
-	host_kit=$(realpath "$("$top/scripts/kernel" "$host_kernel")")
-	guest_kit=$(realpath "$("$top/scripts/kernel" "$guest_kernel")")
-	for kit in "$host_kit" "$guest_kit"; do
-		module_tree "$kit" "$("$top/scripts/modules" "$kit")"
-	done
+	host_kit=$("$top/scripts/kernel" "$host_kernel")
+	guest_kit=$host_kit
+	[ "$guest_kernel" = "$host_kernel" ] ||
+		guest_kit=$("$top/scripts/kernel" "$guest_kernel")
+	module_tree host "$host_kit"
+	if [ "$guest_kit" = "$host_kit" ]; then
+		ln -s host "$run/modules/guest"
+	else
+		module_tree guest "$guest_kit"
+	fi
 	mkdir -p "$top/build"
 	flock "$top/build/.bin.lock" \
 		make -s -C "$top/hypervisor-side/pvethd" "O=$top/build/bin" >&2

@@ -54,10 +54,10 @@ set_up()
 
 	# The kit's modules, with ours and what depmod found out on top
 	release=$(< /proc/sys/kernel/osrelease)
-	# shellcheck disable=SC2154 # run and kit are the caller's
+	# shellcheck disable=SC2154 # run, role and kit are the caller's
 	$busybox mkdir -p "/lib/modules/$release"
 	mount -t overlay modules "/lib/modules/$release" \
-		-o "lowerdir=/run/lower$run/modules/$release:/run/lower$kit/modules"
+		-o "lowerdir=/run/lower$run/modules/$role:/run/lower$kit/modules"
 
 	# root has a home of its own, and a key that only this rig knows
 	while IFS= read -r line; do
