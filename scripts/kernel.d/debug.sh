@@ -66,7 +66,7 @@ copy_headers()
 	{
 		find . arch/x86 -maxdepth 1 -name 'Makefile*'
 		find arch/x86 -name Kbuild.platforms
-		find arch/x86/include arch/x86/*/include include scripts \
+		find arch/x86/include include scripts \
 			-type f ! -name '*.o' ! -name '.*.cmd' -o -type l
 		echo .config
 		echo Module.symvers
@@ -93,7 +93,7 @@ make_kit()
 		die "configuring failed: $(tail -n 5 "$work/config.log")"
 	check_config
 
-	say "compiling some 4000 files"
+	say "compiling some 2300 files"
 	build bzImage modules
 	release=$(make -s kernelrelease)
 	build INSTALL_MOD_PATH="$kit" modules_install
