@@ -3,6 +3,9 @@
 # The host VM from start to end, and the verdict. To be sourced by scripts/rig.
 # shellcheck disable=SC2154 # options and directories are the caller's
 
+# Patterns of what makes a run fail
+reports=$top/scripts/rig.d/reports
+
 start_host()
 {
 	local cpu=max line="console=ttyS0 loglevel=5 panic=-1 panic_on_warn=1 oops=panic"
@@ -42,7 +45,7 @@ pause()
 
 has_report()
 {
-	grep -qsE -f "$top/scripts/rig.d/reports" "$out"/{host,guest[1-4]}.console
+	grep -qsE -f "$reports" "$out"/{host,guest[1-4]}.console
 }
 
 # What init says on the console of host VM and guests
@@ -110,7 +113,7 @@ session()
 	local tty=-T
 
 	[ "$action" != shell ] || tty=-t
-	ssh $tty -F none -i "$run/key" -o LogLevel=ERROR \
+	ssh $tty -F none -i "$run/key" -o LogLevel=QUIET \
 		-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
 		-o ProxyCommand="socat - UNIX-CONNECT:$run/session" \
 		root@rig "exec bash $run/session.sh"
@@ -134,17 +137,16 @@ boot_and_run()
 	watcher=
 }
 
-# Print what is worth it of the reports in files $@
+# Print the reports in files $@, with what came just before and after
 print_reports()
 {
-	local file
+	local file line
 
 	for file; do
-		grep -qsE -f "$top/scripts/rig.d/reports" "$file" || continue
+		line=$(grep -snE -m 1 -f "$reports" "$file") || continue
 		printf '%s: report in %s:\n' "$me" "${file##*/}" >&2
-		tr -d '\r' < "$file" | awk -v first="$(grep -nE -m 1 \
-			-f "$top/scripts/rig.d/reports" "$file" | cut -d : -f 1)" \
-			'NR >= first - 5 && NR < first + 150' >&2
+		awk -v line="${line%%:*}" 'NR >= line - 5 && NR < line + 150' \
+			"$file" | tr -d '\r' >&2
 	done
 }
 
@@ -178,7 +180,7 @@ verdict()
 		return 75
 	fi
 	print_reports "$out"/*.console "$out"/*.dmesg
-	if grep -qsE -f "$top/scripts/rig.d/reports" "$out"/*.{console,dmesg}; then
+	if grep -qsE -f "$reports" "$out"/*.{console,dmesg}; then
 		say "FAILED: see the report above"
 		return 125
 	fi

@@ -147,24 +147,25 @@ set_defaults()
 {
 	local mem=1024
 
-	boot_timeout=120
+	boot_timeout=240
 	if is_debug_kernel "$guest_kit"; then
-		boot_timeout=600
+		boot_timeout=900
 		guest_mem=${guest_mem:-1024}
 	fi
 	if is_debug_kernel "$host_kit"; then
-		boot_timeout=600
+		boot_timeout=900
 		mem=2048
 	fi
 	guest_mem=${guest_mem:-512}
 	host_mem=${host_mem:-$((mem + guests * (guest_mem + 256)))}
-	# An emulated processor has no such leaks
-	tcg=yes kernel_args=mitigations=off
+	tcg=yes
 	if [ "$accel" = kvm ]; then
-		tcg=no kernel_args=
+		tcg=no
 		host_cpus=${host_cpus:-2}
 	fi
 	host_cpus=${host_cpus:-1}
+	# An emulated processor does not leak what it speculates on
+	[ "$tcg" = no ] || kernel_args="mitigations=off$kernel_args"
 }
 
 prepare()
