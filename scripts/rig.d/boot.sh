@@ -14,7 +14,8 @@ start_host()
 	rm -f "$out"/{host,guest[1-4]}.{console,dmesg} "$out/.status"
 	: > "$out/host.console"
 	say "starting the host VM: $accel, CPUs: $host_cpus, memory: $host_mem MB"
-	qemu-system-x86_64 -name rig -machine q35 -accel "$accel" -cpu "$cpu" \
+	# Even kill -9 of the rig leaves no QEMU
+	setpriv --pdeathsig TERM qemu-system-x86_64 -name rig -machine q35 -accel "$accel" -cpu "$cpu" \
 		-smp "$host_cpus" -m "$host_mem" \
 		-nodefaults -no-user-config -display none -nic none -no-reboot \
 		-serial "file:$out/host.console" \
@@ -113,7 +114,7 @@ session()
 	local tty=-T
 
 	[ "$action" != shell ] || tty=-t
-	ssh $tty -F none -i "$run/key" -o LogLevel=QUIET \
+	exec ssh $tty -F none -i "$run/key" -o LogLevel=QUIET \
 		-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
 		-o ProxyCommand="socat - UNIX-CONNECT:$run/session" \
 		root@rig "exec bash $run/session.sh"
@@ -129,7 +130,11 @@ boot_and_run()
 	until [ -S "$run/session" ] || ! kill -0 "$qemu" 2> /dev/null; do
 		pause
 	done
-	session || :
+	# A signal for us is not to wait for the session's end
+	session <&0 &
+	session=$!
+	wait "$session" || :
+	session=
 	stage end "$boot_timeout"
 	wait "$qemu" && qemu_status=0 || qemu_status=$?
 	qemu=
