@@ -13,10 +13,10 @@ interfaces() { guest 1 'ls /sys/class/net'; }
 no_interface() { [ "$(interfaces)" = lo ]; }
 
 unplugged() {
-	wait_for 30 card_is_out
+	wait_for 60 card_is_out
 	no_interface || fail "there is an interface: $(interfaces)"
-	wait_for 30 port_is 1 detached
-	wait_for 10 host_no_carrier 1
+	wait_for 60 port_is 1 detached
+	wait_for 60 host_no_carrier 1
 }
 
 unplug_and_plug() {
@@ -50,7 +50,7 @@ plug_as() {
 
 unplug_from() {
 	qmp '{"execute": "device_del", "arguments": {"id": "'"$1"'-card"}}'
-	wait_for 30 card_is_out
+	wait_for 60 card_is_out
 }
 
 remove_chardev() { qmp '{"execute": "chardev-remove", "arguments": {"id": "'"$1"'"}}'; }
@@ -79,7 +79,7 @@ unbind_and_bind() {
 	card=$(guest 1 'basename /sys/bus/pci/drivers/pveth/0*')
 	in_guest 1 "echo $card >/sys/bus/pci/drivers/pveth/unbind"
 	no_interface || fail "there is an interface: $(interfaces)"
-	wait_for 10 port_is 1 ready
+	wait_for 60 port_is 1 ready
 	host_no_carrier 1
 	in_guest 1 "echo $card >/sys/bus/pci/drivers/pveth/bind"
 	link_up 1

@@ -38,7 +38,7 @@ refused() {
 	fi
 	[[ $out == *"$1"*"$2"* ]] || fail "refused otherwise: $out"
 	# The last reference to an eventfd may be put a moment later.
-	wait_for 5 unchanged "$before"
+	wait_for 60 unchanged "$before"
 }
 
 bad_names() {
@@ -149,7 +149,7 @@ attach_once() {
 	portctl attach $P request hold &
 	pid=$!
 	at_exit "kill $pid"
-	wait_for 10 port_says_that $P state connected
+	wait_for 60 port_says_that $P state connected
 	before=
 	refused EBUSY "the port is attached already" portctl attach $P
 	host portctl request detach ifname=$P
@@ -167,7 +167,7 @@ memory_limit() {
 	refused ENOBUFS "RLIMIT_MEMLOCK" "${limited[@]}" portctl attach $P window=0x200000
 	host "${limited[@]}" portctl attach $P window=0x100000 request |
 		grep -qx "request: connected"
-	wait_for 5 port_says_that $P state detached
+	wait_for 60 port_says_that $P state detached
 	host "${limited[@]}" portctl attach $P window=0x100000 request \
 		run "! portctl attach pvt1 2>&1 | tee /dev/stderr | grep -q ENOBUFS" |
 		grep -qx "request: connected"
@@ -263,7 +263,7 @@ notifications() {
 	portctl monitor >"$log" &
 	pid=$!
 	at_exit "kill $pid; rm $log"
-	wait_for 10 grep -q listening "$log"
+	wait_for 60 grep -q listening "$log"
 	ip link add $P type pveth
 	at_exit "ip link del $P 2>/dev/null"
 	echo 1 >/proc/sys/net/ipv6/conf/$P/disable_ipv6
@@ -273,7 +273,7 @@ notifications() {
 	# The last of all
 	ip link add pvt1 type pveth
 	ip link del pvt1
-	wait_for 10 grep -q "ifname=pvt1 " "$log"
+	wait_for 60 grep -q "ifname=pvt1 " "$log"
 	diff -u - <(sed -n "s/.* ifname=$P state=\([^ ]*\) error=\([^ ]*\) .*/\1 \2/p" "$log") <<-EOT
 	detached none
 	down none
@@ -298,7 +298,7 @@ removed_while_attached() {
 	ended: ended
 	state=down
 	EOT
-	wait_for 5 no_leak "$at_first"
+	wait_for 60 no_leak "$at_first"
 }
 
 # Whoever attached may go. The end of the session's kick-fd is the guest's.
@@ -314,8 +314,8 @@ attachment_outlives() {
 	port_says_that $P state connected || fail "detached with its process"
 	[ "$(portctl resources)" != "$at_first" ] || fail "the window is not pinned"
 	kill "$holder"
-	wait_for 10 port_says_that $P state detached
-	wait_for 5 no_leak "$at_first"
+	wait_for 60 port_says_that $P state detached
+	wait_for 60 no_leak "$at_first"
 }
 
 refused_link() {

@@ -196,7 +196,8 @@ static int next_eventfd_id(void)
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", eventfd(0, 0));
 	file = fopen(path, "r");
 	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "eventfd-id: %d", &id);
+		if (!strncmp(line, "eventfd-id:", 11))
+			id = atoi(line + 11);
 	if (id < 0)
 		die("eventfds have no number here");
 	fclose(file);
@@ -217,8 +218,10 @@ static long pinned_pages(void)
 	close(fd);
 	file = fopen("/proc/vmstat", "r");
 	while (file && fgets(line, sizeof(line), file)) {
-		sscanf(line, "nr_foll_pin_acquired %ld", &acquired);
-		sscanf(line, "nr_foll_pin_released %ld", &released);
+		if (!strncmp(line, "nr_foll_pin_acquired ", 21))
+			acquired = atol(line + 21);
+		if (!strncmp(line, "nr_foll_pin_released ", 21))
+			released = atol(line + 21);
 	}
 	if (acquired < 0 || released < 0)
 		die("the kernel does not count pinned pages");

@@ -38,7 +38,7 @@
 #include "portctl.h"
 
 /* A host that is slow may take so long, one that does not answer fails. */
-#define ANSWER_MS	10000
+#define ANSWER_MS	30000
 
 #define RING_SIZE	64
 #define PAIR_BYTES	8192

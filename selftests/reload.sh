@@ -17,7 +17,7 @@ driver_reload() {
 	traffic 1
 	for ((i = 1; i <= ROUNDS; i++)); do
 		in_guest 1 rmmod pveth
-		wait_for 10 port_is 1 ready
+		wait_for 60 port_is 1 ready
 		host_no_carrier 1
 		in_guest 1 modprobe pveth
 		link_up 1
@@ -46,10 +46,10 @@ backend_reload() {
 	for ((i = 1; i <= ROUNDS; i++)); do
 		host rmmod pveth_host
 		[ ! -e "/sys/class/net/$(port 1)" ]
-		wait_for 10 guest_no_carrier 1 "$interface"
+		wait_for 60 guest_no_carrier 1 "$interface"
 		host modprobe pveth_host
 		for n in $(guests); do
-			wait_for 30 is_in_bridge "$n"
+			wait_for 60 is_in_bridge "$n"
 		done
 		all_links_up
 	done
@@ -76,13 +76,13 @@ backend_reload_while_down() {
 	in_guest 1 ip link set "$interface" down
 	# What gives it its addresses, of which some go with it
 	at_exit "guest 1 udevadm trigger --action=add --subsystem-match=net; link_up 1"
-	wait_for 10 port_is 1 ready
+	wait_for 60 port_is 1 ready
 	host rmmod pveth_host
 	host modprobe pveth_host
-	wait_for 30 port_is 1 ready
+	wait_for 60 port_is 1 ready
 	guest 1 ip link set "$interface" up
-	wait_for 30 port_is 1 connected
-	wait_for 10 guest_carrier 1 "$interface"
+	wait_for 60 port_is 1 connected
+	wait_for 60 guest_carrier 1 "$interface"
 }
 
 run_tests \

@@ -219,7 +219,7 @@ window_is_out() {
 
 take_window_out() {
 	qmp '{"execute": "device_del", "arguments": {"id": "window"}}'
-	wait_for 30 window_is_out
+	wait_for 60 window_is_out
 }
 
 # put_window_in DRIVER: with an argument in JSON
@@ -227,7 +227,7 @@ put_window_in() {
 	qmp '{"execute": "device_add", "arguments":
 		{"driver": "'"$1"'", "id": "window", "bus": "rp1", '"$2"'}}'
 	at_exit take_window_out
-	wait_for 30 card_is_in
+	wait_for 60 card_is_in
 }
 
 # put_file_in FILE: a window without doorbells
@@ -241,7 +241,7 @@ put_file_in() {
 # put_served_in FILE VECTORS: a window with doorbells
 put_served_in() {
 	portctl serve "$DIR/socket" "$1" "$2" &
-	wait_for 10 test -S "$DIR/socket"
+	wait_for 60 test -S "$DIR/socket"
 	qmp '{"execute": "chardev-add", "arguments": {"id": "served", "backend": {"type": "socket",
 		"data": {"server": false, "addr": {"type": "unix",
 		"data": {"path": "'"$DIR/socket"'"}}}}}}'
