@@ -37,6 +37,7 @@ class Vm:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         qmp[1].close()
         qtest[1].close()
+        self.events = []
         self.qmp_socket, self.qmp_file = qmp[0], qmp[0].makefile('r')
         self.qtest_socket, self.qtest_file = qtest[0], qtest[0].makefile('r')
 
@@ -66,10 +67,13 @@ class Vm:
                 raise AssertionError(f'{command}: {reply["error"]}')
             if 'return' in reply:
                 return reply['return']
+            self.events.append(reply['event'])
 
     def wait_event(self, name):
-        while json.loads(self.qmp_file.readline()).get('event') != name:
-            pass
+        """Until there has been one since the last call."""
+        while name not in self.events:
+            self.events.append(json.loads(self.qmp_file.readline())['event'])
+        self.events.clear()
 
     def qtest(self, *words):
         self.qtest_socket.sendall((' '.join(words) + '\n').encode())
