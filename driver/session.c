@@ -132,6 +132,9 @@ static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
 	struct pveth_guest_page *page = pvg_guest_page(pvg);
 	struct pvg_session *s = &pvg->session;
 
+	/* Nobody transmits while the queues are made, whoever woke them */
+	netif_tx_disable(pvg->netdev);
+
 	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
 	mod_delayed_work(system_wq, &s->work, PVG_RETRY_INTERVAL);
 

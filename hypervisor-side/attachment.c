@@ -42,7 +42,6 @@ static int pvh_doorbell_wake(wait_queue_entry_t *wait, unsigned int mode,
 						 wait);
 	struct pvh_port *port = bell->att->port;
 	__poll_t events = key_to_poll(key);
-	struct pvh_queue *q;
 
 	if (bell->vector == PVETH_VECTOR_SESSION) {
 		if (events & EPOLLHUP)
@@ -50,9 +49,7 @@ static int pvh_doorbell_wake(wait_queue_entry_t *wait, unsigned int mode,
 		if (events & (EPOLLIN | EPOLLHUP))
 			pvh_session_notify(port);
 	} else if (events & EPOLLIN) {
-		q = &port->queues[bell->vector - PVETH_VECTOR_QUEUE];
-		atomic64_inc(&q->kicks);
-		napi_schedule(&q->napi);
+		pvh_g2h_kick(&port->queues[bell->vector - PVETH_VECTOR_QUEUE]);
 	}
 	return 0;
 }

@@ -144,6 +144,31 @@ static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
 	return descs;
 }
 
+/**
+ * pvh_g2h_kick() - the guest rang: poll the queue pair
+ * @q: the queue pair
+ *
+ * Context: Any, with interrupts off.
+ */
+void pvh_g2h_kick(struct pvh_queue *q)
+{
+	atomic64_inc(&q->kicks);
+	/* The guest rings in process context, where a softirq that is raised
+	 * with interrupts off may have to wait for the next interrupt.
+	 */
+	if (test_bit(NAPI_STATE_THREADED, &q->napi.state))
+		napi_schedule(&q->napi);
+	else
+		irq_work_queue(&q->schedule);
+}
+
+void pvh_g2h_schedule(struct irq_work *work)
+{
+	struct pvh_queue *q = container_of(work, struct pvh_queue, schedule);
+
+	napi_schedule_irqoff(&q->napi);
+}
+
 int pvh_poll(struct napi_struct *napi, int budget)
 {
 	struct pvh_queue *q = container_of(napi, struct pvh_queue, napi);

@@ -158,6 +158,7 @@ static int pvh_init(struct net_device *netdev)
 		u64_stats_init(&q->g2h_stats.sync);
 		u64_stats_init(&q->h2g_stats.sync);
 		netif_napi_add(netdev, &q->napi, pvh_poll);
+		init_irq_work(&q->schedule, pvh_g2h_schedule);
 	}
 	netif_carrier_off(netdev);
 	return 0;
@@ -176,8 +177,10 @@ static void pvh_uninit(struct net_device *netdev)
 	mutex_unlock(&port->lock);
 	/* With no doorbell to hear and no queue to run, nothing starts it. */
 	cancel_work_sync(&port->session.work);
-	for (i = 0; i < port->queue_pairs; i++)
+	for (i = 0; i < port->queue_pairs; i++) {
+		irq_work_sync(&port->queues[i].schedule);
 		netif_napi_del(&port->queues[i].napi);
+	}
 }
 
 /* Counters are read until the last reference to the device is gone. */

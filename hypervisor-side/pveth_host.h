@@ -14,6 +14,7 @@
 #ifndef _PVETH_HOST_H
 #define _PVETH_HOST_H
 
+#include <linux/irq_work.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/wait.h>
@@ -88,6 +89,7 @@ struct pvh_attachment {
  * @port: the port
  * @index: number of the queue pair
  * @napi: polls @g2h, and wakes the transmit queue
+ * @schedule: schedules @napi from an interrupt
  * @kicks: doorbells rung by the guest
  * @calls: doorbells rung by the host, for either direction
  *
@@ -114,6 +116,7 @@ struct pvh_queue {
 	struct pvh_port *port;
 	u16 index;
 	struct napi_struct napi;
+	struct irq_work schedule;
 	atomic64_t kicks;
 	atomic64_t calls;
 
@@ -253,6 +256,8 @@ void pvh_session_publish_config(struct pvh_port *port);
 
 /* g2h.c APIs: */
 void pvh_g2h_init(struct pvh_queue *q, u64 ring, u64 done, u32 size);
+void pvh_g2h_kick(struct pvh_queue *q);
+void pvh_g2h_schedule(struct irq_work *work);
 int pvh_poll(struct napi_struct *napi, int budget);
 
 /* h2g.c APIs: */

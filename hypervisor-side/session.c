@@ -133,7 +133,7 @@ static void pvh_queue_init(struct pvh_port *port, u32 index,
 		     le32_to_cpu(pair->h2g_size));
 }
 
-/* Start the queues, and tell the guest. */
+/* Tell the guest, and start the queues. */
 static void pvh_session_run(struct pvh_port *port,
 			    const struct pveth_guest_page *request)
 {
@@ -148,6 +148,8 @@ static void pvh_session_run(struct pvh_port *port,
 	s->guest_error = PVETH_ERR_NONE;
 	s->count++;
 	s->state = PVH_SESSION_RUNNING;
+	pvh_session_set_word(port, pvh_session_gen(port), PVETH_HOST_CONNECTED);
+
 	for (i = 0; i < s->queue_pairs; i++) {
 		pvh_queue_init(port, i, &request->queue[i]);
 		s->g2h_size = max(s->g2h_size,
@@ -157,7 +159,6 @@ static void pvh_session_run(struct pvh_port *port,
 		napi_enable(&port->queues[i].napi);
 	}
 	WRITE_ONCE(port->active_queues, s->queue_pairs);
-	pvh_session_set_word(port, pvh_session_gen(port), PVETH_HOST_CONNECTED);
 
 	/* For what the guest sent before NAPI was there to see it */
 	for (i = 0; i < s->queue_pairs; i++) {
