@@ -8,19 +8,23 @@ reports=$top/scripts/rig.d/reports
 
 start_host()
 {
-	local cpu=max line="console=ttyS0 loglevel=5 panic=-1 panic_on_warn=1 oops=panic"
+	local cpu=max line="console=ttyS0 loglevel=5 panic=-1"
 
+	line+=" panic_on_warn=1 oops=panic unknown_nmi_panic $kernel_args"
 	[ "$accel" = tcg ] || cpu=host
-	rm -f "$out"/{host,guest[1-4]}.{console,dmesg} "$out/.status"
+	rm -f "$out"/{host,guest[1-4]}.{console,dmesg,registers} "$out/.status"
 	: > "$out/host.console"
 	say "starting the host VM: $accel, CPUs: $host_cpus, memory: $host_mem MB"
 	# Even kill -9 of the rig leaves no QEMU
-	setpriv --pdeathsig TERM qemu-system-x86_64 -name rig -machine q35 -accel "$accel" -cpu "$cpu" \
+	setpriv --pdeathsig TERM \
+		qemu-system-x86_64 -name rig \
+		-machine q35 -accel "$accel" -cpu "$cpu" \
 		-smp "$host_cpus" -m "$host_mem" \
 		-nodefaults -no-user-config -display none -nic none -no-reboot \
 		-serial "file:$out/host.console" \
+		-monitor "unix:$run/monitor,server=on,wait=off" \
 		-kernel "$host_vmlinux" -initrd "$run/host.initramfs" \
-		-append "$line $kernel_args" \
+		-append "$line" \
 		-fsdev local,id=root,path=/,security_model=none,multidevs=remap,readonly=on \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \
 		-fsdev "local,id=share,path=$out,security_model=none,multidevs=remap" \
@@ -86,12 +90,28 @@ watch_consoles()
 		fi
 		if [ "$limit" -gt 0 ] && [ $((SECONDS - since)) -ge "$limit" ]; then
 			echo "timeout $name $limit" > "$run/verdict"
+			where_it_is
 			break
 		fi
 		pause
 	done
 	show_progress
 	kill "$qemu" 2> /dev/null
+}
+
+# The last words of a host VM that was too slow or hangs: QEMU's view of its
+# processor, and, if that still takes an NMI, the kernel's of all tasks that run.
+where_it_is()
+{
+	local i
+
+	for i in 1 2 3; do
+		echo "info registers"
+		pause
+	done | timeout 10 socat -t 2 - "UNIX-CONNECT:$run/monitor" |
+		tr -d '\r' | grep -E '^(RIP|GS|CR0|EFER)|HLT' > "$out/host.registers" || :
+	echo nmi | timeout 10 socat -t 2 - "UNIX-CONNECT:$run/monitor" > "$run/nmi" || :
+	settle
 }
 
 # Until no console has grown for two seconds, or for ten
@@ -124,7 +144,7 @@ boot_and_run()
 {
 	mkfifo "$run/never"
 	start_host
-	stage boot $((boot_timeout + guests * boot_timeout / 2))
+	stage boot "$boot_timeout"
 	watch_consoles &
 	watcher=$!
 	until [ -S "$run/session" ] || ! kill -0 "$qemu" 2> /dev/null; do
@@ -185,12 +205,9 @@ verdict()
 		return 75
 	fi
 	print_reports "$out"/*.console "$out"/*.dmesg
-	if grep -qsE -f "$reports" "$out"/*.{console,dmesg}; then
-		say "FAILED: see the report above"
-		return 125
-	fi
 	if [ "$verdict" = timeout ]; then
 		print_tails
+		cat "$out/host.registers" >&2
 		case $name in
 		session)
 			say "FAILED: not done after $limit s (--timeout)"
@@ -198,6 +215,10 @@ verdict()
 		boot) say "FAILED: not up after $limit s" ;;
 		end) say "FAILED: did not power off within $limit s" ;;
 		esac
+		return 125
+	fi
+	if grep -qsE -f "$reports" "$out"/*.{console,dmesg}; then
+		say "FAILED: see the report above"
 		return 125
 	fi
 	if [ ! -s "$out/.status" ] || [ "$qemu_status" != 0 ]; then

@@ -147,13 +147,14 @@ set_defaults()
 {
 	local mem=1024
 
-	boot_timeout=240
+	# A bound for what hangs: machines may be busy
+	boot_timeout=600
 	if is_debug_kernel "$guest_kit"; then
-		boot_timeout=900
+		boot_timeout=1800
 		guest_mem=${guest_mem:-1024}
 	fi
 	if is_debug_kernel "$host_kit"; then
-		boot_timeout=900
+		boot_timeout=1800
 		mem=2048
 	fi
 	guest_mem=${guest_mem:-512}
