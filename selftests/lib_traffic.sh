@@ -6,6 +6,10 @@
 #
 # A place is "host", the number of a guest, or "ns:NAME", a network namespace.
 
+# The tests are about guest 1, and its port.
+interface=$(guest_if 1)
+port=$(port 1)
+
 # What a script writes goes here, files of mktemp as well.
 TMPDIR=$(mktemp -d)
 export TMPDIR
@@ -44,75 +48,69 @@ ping_sizes() {
 	done"
 }
 
-# Ends of a connection as socat wants them: one word for the family, and the
-# address in brackets for IPv6
+# socat's words for a port at an address: "6", "[fd77::1]:PORT"
 socat_family() { case $1 in *:*) echo 6 ;; *) echo 4 ;; esac; }
-socat_address() { case $1 in *:*) echo "[$1]" ;; *) echo "$1" ;; esac; }
+socat_address() { case $1 in *:*) echo "[$1]:$2" ;; *) echo "$1:$2" ;; esac; }
 
-# Prints the sum of a file with random bytes, and sends it
-# send_random PLACE BYTES SOCAT-ARGUMENT...
-send_random() {
-	on "$1" "file=\$(mktemp)
-		trap 'rm \$file' EXIT
-		head -c $2 /dev/urandom >\$file
-		sha256sum <\$file
-		timeout 60 socat -u ${*:3}"
+# Script that makes a file of random bytes: random_file BYTES
+random_file() {
+	echo "file=\$(mktemp); trap 'rm -f \$file \$file.n' EXIT
+		head -c $1 /dev/urandom >\$file"
 }
 
-same_sum() {
-	[ "$(cat "$1")" = "$(cat "$2")" ] ||
-		fail "what arrived is not what was sent: $(cat "$1" "$2")"
+# receive SOCAT-ADDRESS: script that prints the sum of all that comes
+receive() { echo "timeout 200 socat -d -d -u -b 65536 $1 - | sha256sum"; }
+receiver_is_ready() {
+	grep -q 'listening on\|starting data transfer loop' "$1"
+}
+
+# arrives FROM SENDER TO RECEIVER: both are scripts that print a sum, of what
+# they sent and of what they received
+arrives() {
+	local sent received log receiver
+
+	sent=$(mktemp)
+	received=$(mktemp)
+	log=$(mktemp)
+	on "$3" "$4" >"$received" 2>"$log" &
+	receiver=$!
+	wait_for 60 receiver_is_ready "$log"
+	on "$1" "$2" >"$sent"
+	wait $receiver || fail "the receiver: $(cat "$log")"
+	[ "$(cat "$sent")" = "$(cat "$received")" ] ||
+		fail "what arrived is not what was sent: $(cat "$log")"
+	rm "$sent" "$received" "$log"
 }
 
 # tcp FROM TO ADDRESS [BYTES]: a stream from one place to the other, at ADDRESS
 tcp() {
-	local family port=$((20000 + RANDOM % 10000)) sent received receiver
-	local address
+	local family to number=$((20000 + RANDOM % 10000))
 
 	family=$(socat_family "$3")
-	address=$(socat_address "$3")
-	sent=$(mktemp)
-	received=$(mktemp)
-	on "$2" "timeout 60 socat -u TCP$family-LISTEN:$port,reuseaddr - |
-		sha256sum" >"$received" &
-	receiver=$!
-	send_random "$1" "${4:-2M}" "FILE:\$file" \
-		"TCP$family:$address:$port,retry=600,interval=0.1" >"$sent"
-	wait $receiver
-	same_sum "$sent" "$received"
-	rm "$sent" "$received"
+	to=TCP$family:$(socat_address "$3" $number)
+	arrives "$1" "$(random_file "${4:-1M}")
+			sha256sum <\$file
+			timeout 200 socat -u FILE:\$file $to" \
+		"$2" "$(receive "TCP$family-LISTEN:$number,reuseaddr")"
 }
 
-# tcp_until STOP FROM TO ADDRESS: a stream that ends when there is a file STOP at
-# its sender
+# tcp_until STOP FROM TO ADDRESS: the same bytes again and again, until there is
+# a file STOP at the sender
 tcp_until() {
-	local chunks="n=0
-		until [ -e $1 ]; do cat \$file; n=\$((n + 1)); done
-		echo \$n >\$file.n"
-	local again="read -r n <\$file.n
-		while [ \$n -gt 0 ]; do cat \$file; n=\$((n - 1)); done"
-
-	local family port=$((20000 + RANDOM % 10000)) sent received receiver
-	local address
+	local family to number=$((20000 + RANDOM % 10000))
 
 	family=$(socat_family "$4")
-	address=$(socat_address "$4")
-	sent=$(mktemp)
-	received=$(mktemp)
-	on "$3" "timeout 100 socat -u TCP$family-LISTEN:$port,reuseaddr - |
-		sha256sum" >"$received" &
-	receiver=$!
-	on "$2" "file=\$(mktemp)
-		trap 'rm \$file*' EXIT
-		head -c 64K /dev/urandom >\$file
-		{ $chunks
-		} | timeout 100 socat -u - \
-			TCP$family:$address:$port,retry=600,interval=0.1
-		{ $again
-		} | sha256sum" >"$sent"
-	wait $receiver
-	same_sum "$sent" "$received"
-	rm "$sent" "$received"
+	to=TCP$family:$(socat_address "$4" $number)
+	arrives "$2" "$(random_file 64K)
+			{
+				n=0
+				until [ -e $1 ]; do cat \$file; n=\$((n + 1)); done
+				echo \$n >\$file.n
+			} | timeout 200 socat -u - $to
+			read -r n <\$file.n
+			while [ \$n -gt 0 ]; do cat \$file; n=\$((n - 1)); done |
+				sha256sum" \
+		"$3" "$(receive "TCP$family-LISTEN:$number,reuseaddr")"
 }
 
 # Receivers of datagrams want room for all that come while they do not run.
@@ -129,102 +127,98 @@ udp_room() {
 # udp FROM TO ADDRESS BYTES-OF-A-DATAGRAM [BYTES]: none is lost, none overtakes
 # another. The last one is empty, and ends it.
 udp() {
-	local family port=$((20000 + RANDOM % 10000)) sent received receiver
-	local address
+	local family to number=$((20000 + RANDOM % 10000))
 
 	family=$(socat_family "$3")
-	address=$(socat_address "$3")
-	sent=$(mktemp)
-	received=$(mktemp)
-	on "$2" "timeout 60 socat -u -b 65536 \
-		UDP$family-RECV:$port,null-eof,rcvbuf=16777216 - |
-		sha256sum" >"$received" &
-	receiver=$!
-	wait_for 30 on "$2" "ss -Hlun sport = :$port | grep -q ."
-	send_random "$1" "${5:-1M}" "-b $4 FILE:\$file" \
-		"UDP$family-SENDTO:$address:$port,shut-null" >"$sent"
-	wait $receiver
-	same_sum "$sent" "$received"
-	rm "$sent" "$received"
+	to=UDP$family-SENDTO:$(socat_address "$3" $number)
+	arrives "$1" "$(random_file "${5:-512K}")
+			sha256sum <\$file
+			timeout 200 socat -u -b $4 FILE:\$file $to,shut-null" \
+		"$2" "$(receive "UDP$family-RECV:$number,null-eof,rcvbuf=16777216")"
 }
 
-# counters PLACE INTERFACE: lines of NAME VALUE, summed over queues
-counters() {
-	on "$1" "ethtool -S $2; cd /sys/class/net/$2/statistics; grep -H . *" |
-		sed -n 's/^ *queue[0-9]*_//; s/^\([a-z0-9_]*\): *\([0-9]*\)$/\1 \2/p' |
+# read_counters INTERFACE: script that prints all counters of an interface, and
+# how often a queue stood still for so long that it was started by force
+read_counters() {
+	echo "ethtool -S $1; (cd /sys/class/net/$1/statistics
+		grep -H . * ../queues/tx-*/tx_timeout)"
+}
+
+# Makes lines of NAME VALUE out of that, summed over queues.
+sum_counters() {
+	sed -n 's,^.*/,,; s/^ *queue[0-9]*_//; s/^\([a-z0-9_]*\): *\([0-9]*\)$/\1 \2/p' |
 		awk '{ sum[$1] += $2 } END { for (n in sum) print n, sum[n] }'
 }
 
-# delta NAME BEFORE AFTER: what a counter has moved by, between two files with
-# counters
-delta() {
-	awk -v name="$1" '$1 == name { n++; d = $2 - d }
-		END { if (n != 2) exit 1; print d }' "$2" "$3"
+# counters PLACE: of the card, at this end
+counters() {
+	if [ "$1" = host ]; then
+		on host "$(read_counters "$port")"
+	else
+		on "$1" "$(read_counters "$interface")"
+	fi | sum_counters
 }
 
-# The network of a guest as it was at its start: closing the interface, and an
+# moved PLACE NAME: what a counter has moved by, from $TMPDIR/PLACE.before to
+# $TMPDIR/PLACE.after, both made by counters
+moved() {
+	awk -v name="$2" '$1 == name { n++; d = $2 - d }
+		END { if (n != 2) exit 1; print d }' \
+		"$TMPDIR/$1.before" "$TMPDIR/$1.after"
+}
+
+# The network of guest 1 as it was at its start: closing the interface, and an
 # MTU that is too small for IPv6, take addresses and routes away.
-restore_guest() {
-	local interface
-
-	interface=$(guest_if "$1")
-	on "$1" "ip -batch - <<-END
-		link set $interface up
-		address replace $(guest4 "$1")/24 dev $interface
-		address replace $(guest6 "$1")/64 dev $interface nodad
-		route replace default via $HOST4 dev $interface
-		route replace default via $HOST6 dev $interface
-	END"
+restore_guest() { on 1 "$(guest_addresses)"; }
+guest_addresses() {
+	cat <<-END
+		ip -force -batch - <<-BATCH
+			link set $interface up
+			address replace $(guest4 1)/24 dev $interface
+			address replace $(guest6 1)/64 dev $interface nodad
+			route replace default via $HOST4 dev $interface
+			route replace default via $HOST6 dev $interface
+			${1-}
+			${2-}
+		BATCH
+	END
 }
 
-# Until the test ends, the port of guest N is no member of the bridge, and the
-# two have a subnet of their own, 10.78.N.0/24 and fd78:N::/64, where the port
-# is 1 and the guest is 2.
-# leave_bridge N
+# Until the test ends, the port is no member of the bridge, and it and the guest
+# have a subnet of their own, 10.78.1.0/24 and fd78:1::/64, where the port is 1
+# and the guest is 2.
 leave_bridge() {
-	local port interface
-
-	port=$(port "$1")
-	interface=$(guest_if "$1")
-	at_exit "return_to_bridge $1 $interface"
+	at_exit return_to_bridge
 	ip link set "$port" nomaster
-	ip address add "10.78.$1.1/24" dev "$port"
-	ip address add "fd78:$1::1/64" dev "$port" nodad
-	on "$1" "ip address add 10.78.$1.2/24 dev $interface
-		ip address add fd78:$1::2/64 dev $interface nodad"
+	ip address add 10.78.1.1/24 dev "$port"
+	ip address add fd78:1::1/64 dev "$port" nodad
+	on 1 "ip address add 10.78.1.2/24 dev $interface
+		ip address add fd78:1::2/64 dev $interface nodad"
 }
 
 return_to_bridge() {
-	local port
-
-	port=$(port "$1")
 	ip address flush dev "$port"
 	ip link set "$port" master "$BRIDGE" mtu 1500 up
-	on "$1" "ip address del 10.78.$1.2/24 dev $2
-		ip address del fd78:$1::2/64 dev $2" || true
-	wait_for 30 guest_mtu_is "$1" "$2" 1500
-	restore_guest "$1"
+	wait_for 30 guest_mtu_is 1500
+	on 1 "$(guest_addresses "address del 10.78.1.2/24 dev $interface" \
+		"address del fd78:1::2/64 dev $interface")" || true
 }
 
 # port_has N FIELD VALUE: for wait_for
 port_has() { [ "$(port_field "$1" "$2")" = "$3" ]; }
 
-guest_mtu() { guest "$1" "read -r mtu </sys/class/net/$2/mtu; echo \$mtu"; }
-# guest_mtu_is N INTERFACE MTU
-guest_mtu_is() { [ "$(guest_mtu "$1" "$2")" = "$3" ]; }
+guest_mtu_is() {
+	guest 1 "read -r mtu </sys/class/net/$interface/mtu; [ \$mtu = $1 ]"
+}
 
 # Queues that drop only what does not fit, and then the sender waits: the default
 # one drops also what was in it for too long, which slow machines do.
-# plain_queues N: of the port and of guest N, until the test ends
+# At both ends, until the test ends
 plain_queues() {
-	local interface port place
-
-	port=$(port "$1")
-	interface=$(guest_if "$1")
-	for place in "host $port" "$1 $interface"; do
-		at_exit "on ${place% *} 'tc qdisc del dev ${place#* } root'"
-		on "${place% *}" "tc qdisc replace dev ${place#* } root pfifo"
-	done
+	at_exit "tc qdisc del dev $port root"
+	at_exit "guest 1 'tc qdisc del dev $interface root'"
+	host tc qdisc replace dev "$port" root pfifo
+	on 1 "tc qdisc replace dev $interface root pfifo"
 }
 
 # Numbered frames from one place to another, whatever the network thinks of
@@ -237,7 +231,7 @@ frames() {
 	# shellcheck disable=SC2154 # set by lib.sh
 	on "$3" "$lib_dir/frames recv $4" >"$log" &
 	receiver=$!
-	wait_for 30 grep -q ready "$log"
+	wait_for 60 grep -q ready "$log"
 	on "$1" "$lib_dir/frames send $2"
 	wait $receiver || status=$?
 	cat "$log"

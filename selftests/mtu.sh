@@ -10,14 +10,12 @@
 # shellcheck source=selftests/lib_traffic.sh
 . "$lib_dir/lib_traffic.sh"
 
-interface=$(guest_if 1)
-port=$(port 1)
 HERE4=10.78.1.1 HERE6=fd78:1::1
 GUEST4=10.78.1.2 GUEST6=fd78:1::2
 
 # Takes effect at once and needs no new session
 set_mtu() { host ip link set "$port" mtu "$1"; }
-follows() { wait_for 20 guest_mtu_is 1 "$interface" "$1"; }
+follows() { wait_for 20 guest_mtu_is "$1"; }
 
 at_1500_again() {
 	at_exit "follows 1500"
@@ -76,7 +74,7 @@ packets_of_65521() {
 	set_mtu 65521
 	follows 65521
 	largest_packets 65521
-	plain_queues 1
+	plain_queues
 	frames 1 "$interface 65535" host "$port 65535"
 	frames host "$port 65535" 1 "$interface 65535"
 	tcp host 1 $GUEST4 1M
@@ -89,7 +87,7 @@ jumbo_payload() {
 	in_guest 1 "ip address replace $GUEST6/64 dev $interface nodad"
 	set_mtu 9000
 	follows 9000
-	plain_queues 1
+	plain_queues
 	udp_room host 1
 	tcp host 1 $GUEST4
 	tcp 1 host $HERE6
@@ -141,7 +139,7 @@ guest_keeps_a_smaller_one() {
 	set_mtu 9000
 	# Known to the guest, which is when it would follow
 	wait_for 20 guest_max_is 9000
-	guest_mtu_is 1 "$interface" 1400
+	guest_mtu_is 1400
 	ping_sizes 1 56,1372,3000 $HERE4
 	set_mtu 1300
 	follows 1300
@@ -190,7 +188,7 @@ streams_move() {
 port_bytes() { cat "/sys/class/net/$port/statistics/$1_bytes"; }
 port_bytes_above() { [ "$(port_bytes "$1")" -gt "$2" ]; }
 
-leave_bridge 1
+leave_bridge
 
 run_tests guest_follows_the_host \
 	packets_of_1500 \

@@ -9,8 +9,6 @@
 # shellcheck source=selftests/lib_traffic.sh
 . "$lib_dir/lib_traffic.sh"
 
-interface=$(guest_if 1)
-port=$(port 1)
 mac=$(port_field 1 mac)
 
 # A namespace $ns with one end of a veth pair, eth0, until the test ends. The
@@ -45,7 +43,7 @@ routed_interface() {
 
 	old=$(cat $all)
 	at_exit "echo $old >$all"
-	leave_bridge 1
+	leave_bridge
 	new_namespace
 	host ip address add 10.79.0.1/24 dev "$veth"
 	host ip -n "$ns" address add 10.79.0.2/24 dev eth0
@@ -62,7 +60,7 @@ routed_interface() {
 
 # The port moves, the guest sees the link go and come.
 in_a_network_namespace() {
-	leave_bridge 1
+	leave_bridge
 	new_namespace
 	at_exit "ip -n $ns link set $port netns $$"
 	host ip link set "$port" netns "$ns"

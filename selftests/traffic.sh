@@ -9,8 +9,6 @@
 # shellcheck source=selftests/lib_traffic.sh
 . "$lib_dir/lib_traffic.sh"
 
-interface=$(guest_if 1)
-port=$(port 1)
 # The largest ones that IP can put together again
 sizes=56,1472,4000,65507
 
@@ -37,26 +35,15 @@ tcp_to_host() {
 	tcp 1 host $HOST6
 }
 
-tcp_both_ways_at_once() {
-	local to_guest to_host
-
-	tcp host 1 "$(guest4 1)" 4M &
-	to_guest=$!
-	tcp 1 host $HOST6 4M &
-	to_host=$!
-	wait $to_guest
-	wait $to_host
-}
-
 udp_to_guest() {
-	plain_queues 1
+	plain_queues
 	udp_room 1
 	udp host 1 "$(guest4 1)" 1472
 	udp host 1 "$(guest6 1)" 8000
 }
 
 udp_to_host() {
-	plain_queues 1
+	plain_queues
 	udp_room host
 	udp 1 host $HOST4 1472
 	udp 1 host $HOST6 8000
@@ -82,19 +69,15 @@ guests_talk_tcp() {
 
 # Who has joined a group gets what is sent to it, in either direction.
 multicast_arrives() {
-	local from to group=239.77.0.1 n log
+	local from to group=239.77.0.1 n
 
 	for n in "host 1" "1 host"; do
 		read -r from to <<<"$n"
-		log=$(mktemp)
-		on "$to" "timeout 30 socat -u UDP4-RECV:7777,reuseaddr,null-eof,\
-ip-add-membership=$group:$(address_of "$to") -" >"$log" &
-		wait_for 30 on "$to" "ss -Hlun sport = :7777 | grep -q ."
-		on "$from" "echo to the group | socat -u - UDP4-SENDTO:$group:7777,\
-shut-null,ip-multicast-if=$(address_of "$from")"
-		wait $!
-		host cat "$log"
-		[ "$(cat "$log")" = "to the group" ]
+		arrives "$from" "echo hello | sha256sum
+				echo hello | socat -u - UDP4-SENDTO:$group:7777,shut-null,\
+ip-multicast-if=$(address_of "$from")" \
+			"$to" "$(receive "UDP4-RECV:7777,reuseaddr,null-eof,\
+ip-add-membership=$group:$(address_of "$to")")"
 	done
 }
 
@@ -117,11 +100,11 @@ other_addresses_are_not_accepted() {
 		in_guest 1 "ip link set $interface promisc $mode"
 		host ip neighbour replace "$address" lladdr $other dev $BRIDGE \
 			nud permanent
-		before=$(guest_stat 1 h2g_frames)
+		before=$(host_stat 1 h2g_frames)
 		if host ping -c 2 -i 0.1 -W 1 "$address"; then
 			fail "an echo request to $other was answered"
 		fi
-		[ $(($(guest_stat 1 h2g_frames) - before)) -ge 2 ]
+		[ $(($(host_stat 1 h2g_frames) - before)) -ge 2 ]
 		host ip neighbour replace "$address" lladdr \
 			"$(port_field 1 mac)" dev $BRIDGE nud reachable
 		link_up 1
@@ -131,8 +114,8 @@ other_addresses_are_not_accepted() {
 agree() {
 	local name
 
-	counters host "$port" >"$TMPDIR/host.after"
-	counters 1 "$interface" >"$TMPDIR/1.after"
+	counters host >"$TMPDIR/host.after"
+	counters 1 >"$TMPDIR/1.after"
 	for name in g2h_frames g2h_bytes h2g_frames h2g_bytes; do
 		note "$name: host $(moved host $name), guest $(moved 1 $name)"
 		[ "$(moved host $name)" = "$(moved 1 $name)" ] || return
@@ -140,15 +123,18 @@ agree() {
 	done
 }
 
-moved() { delta "$2" "$TMPDIR/$1.before" "$TMPDIR/$1.after"; }
+# Both sides count the same frames, and none as dropped.
+tcp_both_ways_at_once() {
+	local place name to_guest to_host
 
-# Both sides count the same frames, and none as dropped, also under load.
-counters_agree_after_load() {
-	local place name
-
-	counters host "$port" >"$TMPDIR/host.before"
-	counters 1 "$interface" >"$TMPDIR/1.before"
-	tcp_both_ways_at_once
+	counters host >"$TMPDIR/host.before"
+	counters 1 >"$TMPDIR/1.before"
+	tcp host 1 "$(guest4 1)" 4M &
+	to_guest=$!
+	tcp 1 host $HOST6 4M &
+	to_host=$!
+	wait $to_guest
+	wait $to_host
 	wait_for 20 agree
 	for place in host 1; do
 		for name in g2h_bad g2h_dropped h2g_dropped tx_errors \
@@ -164,11 +150,10 @@ run_tests host_pings_guest \
 	no_ping_is_lost \
 	tcp_to_guest \
 	tcp_to_host \
-	tcp_both_ways_at_once \
 	udp_to_guest \
 	udp_to_host \
 	guests_ping_each_other \
 	guests_talk_tcp \
 	multicast_arrives \
 	other_addresses_are_not_accepted \
-	counters_agree_after_load
+	tcp_both_ways_at_once
