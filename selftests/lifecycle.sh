@@ -199,15 +199,15 @@ control_errors() {
 # Users who may not use QEMU's socket, or control ports, do not get in.
 other_users() {
 	refused 1 "Permission denied" "${NOBODY[@]}" pvethctl list
-	refused 1 "Permission denied" \
-		"${NOBODY[@]}" socat -u UNIX-CONNECT:"/run/pveth/$PORT.sock" STDOUT
+	refused 1 "Permission denied" timeout 30 "${NOBODY[@]}" \
+		socat -u UNIX-CONNECT:"/run/pveth/$PORT.sock" STDOUT
 	refused 1 "Permission denied" "${NOBODY[@]}" touch /run/pveth/pvt0.sock
 	[ "$(stat -c %a "/run/pveth/$PORT.sock")" = 660 ]
 	at_exit "pvethctl del pvt0"
 	host pvethctl add pvt0 --socket-user 65534 >/dev/null
 	# Then that user does, and gets the hello of ivshmem's protocol.
-	[ "$("${NOBODY[@]}" socat -u UNIX-CONNECT:/run/pveth/pvt0.sock STDOUT |
-		head -c 16 | od -An -v -t d8 | tr -d ' \n')" = 01 ]
+	[ "$("${NOBODY[@]}" socat -u UNIX-CONNECT:/run/pveth/pvt0.sock,readbytes=16 STDOUT |
+		od -An -v -t d8 | tr -d ' \n')" = 01 ]
 }
 
 run_tests \
