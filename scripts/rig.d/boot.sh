@@ -45,7 +45,7 @@ stage()
 
 pause()
 {
-	read -rt 0.2 <> "$run/never" || :
+	read -rt 0.5 <> "$run/never" || :
 }
 
 has_report()

@@ -86,7 +86,10 @@ module_tree()
 initramfs()
 {
 	local role=$1 kit=$2 dir=$run/initramfs file name release
+	local modules=(virtio_pci 9pnet_virtio 9p overlay)
 
+	# How commands reach a guest
+	[ "$role" = host ] || modules+=(vmw_vsock_virtio_transport)
 	release=$(< "$kit/release")
 	mkdir -p "$dir"/{bin,dev,lower,modules,overlay,proc,root} "$run/kit/lib/modules"
 	cp /bin/busybox "$dir/bin/"
@@ -96,7 +99,7 @@ initramfs()
 
 	ln -sfn "$kit/modules" "$run/kit/lib/modules/$release"
 	modprobe -d "$run/kit" -S "$release" --show-depends -a \
-		virtio_pci 9pnet_virtio 9p overlay > "$run/depends"
+		"${modules[@]}" > "$run/depends"
 	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$run/depends" | awk '!seen[$0]++' |
 	while read -r file; do
 		name=${file##*/}

@@ -35,7 +35,7 @@ set_up()
 {
 	local line release
 
-	set -e
+	set -eE
 	trap 'die "line $LINENO: $BASH_COMMAND"' ERR
 	mount() { $busybox mount "$@"; }
 	$busybox mkdir -p /run/rig/bin /run/rig/home/.ssh
@@ -81,7 +81,7 @@ set_up()
 # everywhere, and give our interfaces their addresses.
 start_udev()
 {
-	local device
+	local device class
 
 	mount -t tmpfs udev /lib/udev/rules.d
 	$busybox cat > /lib/udev/rules.d/80-rig.rules <<-EOT
@@ -89,9 +89,12 @@ start_udev()
 	ACTION=="add", SUBSYSTEM=="net", RUN+="$here/net-up \$name"
 	EOT
 	/lib/systemd/systemd-udevd --daemon 2> /dev/null
-	# What "udevadm trigger" does, for those that wait for a driver
+	# What "udevadm trigger" does, for those that wait for a driver; bridges don't
 	for device in /sys/bus/{pci,virtio}/devices/*; do
-		[ -e "$device/driver" ] || echo add > "$device/uevent"
+		[ ! -e "$device/driver" ] || continue
+		class=
+		[ ! -e "$device/class" ] || read -r class < "$device/class"
+		[[ $class == 0x06* ]] || echo add > "$device/uevent"
 	done
-	udevadm settle --timeout=60
+	udevadm settle --timeout=600
 }
