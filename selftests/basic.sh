@@ -9,6 +9,7 @@
 . "$lib_dir/lib_traffic.sh"
 
 driver_loads_by_itself() {
+	# shellcheck disable=SC2016 # for the guest's shell
 	in_guest 1 'for device in /sys/bus/pci/devices/*; do
 			read -r vendor <$device/vendor
 			read -r id <$device/device
