@@ -35,8 +35,8 @@ static const char usage[] =
 "                              make a file that is a window with a host's page in\n"
 "                              it: magic major minor queue-pairs window-size mtu mac\n"
 "  serve SOCKET FILE VECTORS   be the ivshmem server of one QEMU\n"
-"  resources                   print what leaks would change: the lowest number of an\n"
-"                              eventfd that is free, and how many pages are pinned\n"
+"  resources                   print what leaks would change: how many eventfds there\n"
+"                              are, and how many pages are pinned\n"
 "\n"
 "ATTR is a name of Documentation/netlink/specs/pveth.yaml, or a number. VALUE may be\n"
 "\"hex:BYTES\", or nothing, for no such attribute. That of kick-fd and call-fd may be\n"
@@ -184,16 +184,23 @@ static int get(const char *port)
 	return family_request(PVETH_CMD_PORT_GET, &attrs) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* The kernel numbers them, and takes the lowest number that is free: one that is
- * never given back shows.
+/* The kernel gives each the lowest number that is free. With enough of our own the
+ * numbers have no gaps, and the last one tells how many others there are: those
+ * that are never given back as well.
  */
-static int next_eventfd_id(void)
+static int eventfds_of_others(void)
 {
+	const int ours = 200;
 	char path[64], line[256];
-	int id = -1;
+	int i, fd, id = -1;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", eventfd(0, 0));
+	for (i = 0; i < ours; i++) {
+		fd = eventfd(0, 0);
+		if (fd < 0)
+			die("cannot make an eventfd: %s", strerror(errno));
+	}
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	file = fopen(path, "r");
 	while (file && fgets(line, sizeof(line), file))
 		if (!strncmp(line, "eventfd-id:", 11))
@@ -201,7 +208,7 @@ static int next_eventfd_id(void)
 	if (id < 0)
 		die("eventfds have no number here");
 	fclose(file);
-	return id;
+	return id + 1 - ours;
 }
 
 static long pinned_pages(void)
@@ -231,7 +238,7 @@ static long pinned_pages(void)
 
 static int resources(void)
 {
-	printf("eventfd-id=%d pinned-pages=%ld\n", next_eventfd_id(), pinned_pages());
+	printf("eventfds=%d pinned-pages=%ld\n", eventfds_of_others(), pinned_pages());
 	return EXIT_SUCCESS;
 }
 
