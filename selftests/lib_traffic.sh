@@ -147,7 +147,7 @@ read_counters() {
 # Makes lines of NAME VALUE out of that, summed over queues.
 sum_counters() {
 	sed -n 's,^.*/,,; s/^ *queue[0-9]*_//; s/^\([a-z0-9_]*\): *\([0-9]*\)$/\1 \2/p' |
-		awk '{ sum[$1] += $2 } END { for (n in sum) print n, sum[n] }'
+		awk '{ sum[$1] += $2 } END { for (n in sum) print n, sum[n] }' | sort
 }
 
 # counters PLACE: of the card, at this end
