@@ -76,6 +76,9 @@ in_a_network_namespace() {
 	fi
 
 	host ip -n "$ns" link set "$port" netns $$
+	# pvethd puts it where it belongs
+	wait_for 60 test -e "/sys/class/net/$port/master"
+	host ip link set "$port" nomaster
 	host ip address add 10.78.1.1/24 dev "$port"
 	host ip link set "$port" up
 	wait_for 20 guest_carrier 1 "$interface"
