@@ -155,10 +155,11 @@ run_tests() {
 	echo "1..$#"
 	for name in "$@"; do
 		n=$((n + 1))
-		# In a condition errexit would be off.
+		# In a condition errexit would be off. What a test starts and leaves
+		# does not keep the files of the kernel's runner, 3 and 4.
 		set +e
 		(set -eE; trap run_cleanup EXIT; cleanup_commands=(); "$name") \
-			>"$log" 2>&1
+			>"$log" 2>&1 3>&- 4>&-
 		status=$?
 		set -e
 		case $status in
