@@ -13,21 +13,19 @@ bootable()
 
 	sum=$(sha256sum < "$image" | cut -c 1-12)
 	unpacked=$cache/vmlinux/$sum
-	if [ ! -e "$unpacked" ]; then
+	if [ ! -s "$unpacked" ]; then
 		mkdir -p "$cache/vmlinux"
-		unpack "$image" > "$run/vmlinux"
-		# An empty file says that it has no such entry, a note of Xen's
-		if [[ $(readelf -n "$run/vmlinux" 2>&1) != *"(0x00000012)"* ]]; then
-			: > "$run/vmlinux"
+		unpack "$image" > "$unpacked.$$"
+		# The entry is a note of Xen's
+		if [[ $(readelf -n "$unpacked.$$" 2>&1) != *"(0x00000012)"* ]]; then
+			rm "$unpacked.$$"
+			realpath "$image"
+			return
 		fi
 		# Another rig may do the same now: the last one to rename wins
-		mv "$run/vmlinux" "$unpacked"
+		mv "$unpacked.$$" "$unpacked"
 	fi
-	if [ -s "$unpacked" ]; then
-		echo "$unpacked"
-	else
-		realpath "$image"
-	fi
+	echo "$unpacked"
 }
 
 # number FILE OFFSET SIZE
@@ -47,6 +45,7 @@ unpack()
 	# After the data comes its unpacked length: complaints about that are
 	# expected, and a broken result has no entry point
 	case $(od -An -tx1 -N 4 "$run/payload" | tr -d ' ') in
+	02214c18) lz4 -dcq "$run/payload" ;;
 	1f8b*) gzip -dcq "$run/payload" ;;
 	fd377a58) xz -dcq --single-stream "$run/payload" ;;
 	28b52ffd) zstd -dcq "$run/payload" ;;
