@@ -247,12 +247,14 @@ get_and_dump() {
 	for index in {1..30}; do
 		echo "link add pvd$index type pveth"
 	done | ip -batch -
-	ports=$(portctl dump | sed 's/.* ifname=\([^ ]*\) .*/\1/')
+	ports=$(portctl dump | sed 's/.* ifname=\([^ ]*\) .*/\1/' | sort)
 	for index in {1..30}; do
 		echo "link del pvd$index"
 	done | ip -batch -
-	diff -u <(ip -br link show type pveth | awk '{ print $1 }'; printf 'pvd%d\n' {1..30}) \
-		- <<<"$ports"
+	diff -u <({
+		ip -br link show type pveth | awk '{ print $1 }'
+		printf 'pvd%d\n' {1..30}
+	} | sort) - <<<"$ports"
 }
 
 # Each change is told.
