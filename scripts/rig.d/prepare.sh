@@ -45,7 +45,6 @@ unpack()
 	# After the data comes its unpacked length: complaints about that are
 	# expected, and a broken result has no entry point
 	case $(od -An -tx1 -N 4 "$run/payload" | tr -d ' ') in
-	02214c18) lz4 -dcq "$run/payload" ;;
 	1f8b*) gzip -dcq "$run/payload" ;;
 	fd377a58) xz -dcq --single-stream "$run/payload" ;;
 	28b52ffd) zstd -dcq "$run/payload" ;;
