@@ -43,22 +43,6 @@ guest_reboots() {
 	port_is 1 connected
 }
 
-port_has_sessions() { [ "$(port_field 1 sessions)" -ge "$1" ]; }
-
-# Without a word of the old driver the host learns of it from the new one.
-guest_is_reset() {
-	local sessions
-
-	link_up 1
-	sessions=$(port_field 1 sessions)
-	host guest --qmp 1 '{"execute": "system_reset"}'
-	wait_for 300 port_has_sessions $((sessions + 1))
-	link_up 1
-	[ "$(port_field 1 sessions)" -eq $((sessions + 1)) ] || fail "not one session"
-	port_is 1 connected
-	wait_for 60 guest 1 true
-}
-
 guest_is_killed() {
 	local pages pinned
 
@@ -228,7 +212,6 @@ other_users() {
 
 run_tests \
 	guest_reboots \
-	guest_is_reset \
 	guest_is_killed \
 	daemon_is_killed \
 	guest_is_killed_while_daemon_is_dead \
