@@ -43,7 +43,8 @@ unpack()
 	length=$(number "$1" 0x24c 4)
 	head -c $((offset + length)) "$1" | tail -c "$length" > "$run/payload"
 	# After the data comes its unpacked length: complaints about that are
-	# expected, and a broken result has no entry point
+	# expected, and a broken result has no entry point. The debug kernel, which is
+	# LZ4, stays packed: by its PVH entry it says nothing.
 	case $(od -An -tx1 -N 4 "$run/payload" | tr -d ' ') in
 	1f8b*) gzip -dcq "$run/payload" ;;
 	fd377a58) xz -dcq --single-stream "$run/payload" ;;
