@@ -101,7 +101,7 @@ tcp_until() {
 
 	family=$(socat_family "$4")
 	to=TCP$family:$(socat_address "$4" $number)
-	arrives "$2" "$(random_file 64K)
+	arrives "$2" "$(random_file 1M)
 			{
 				n=0
 				until [ -e $1 ]; do cat \$file; n=\$((n + 1)); done
