@@ -43,6 +43,26 @@ guest_reboots() {
 	port_is 1 connected
 }
 
+# Without a word of the old driver the host learns of it from the new one.
+guest_is_reset() {
+	local log pid sessions
+
+	link_up 1
+	sessions=$(port_field 1 sessions)
+	log=$(mktemp)
+	portctl monitor >"$log" &
+	pid=$!
+	at_exit "kill $pid; rm $log"
+	wait_for 60 grep -q listening "$log"
+	host guest --qmp 1 '{"execute": "system_reset"}'
+	# Asking pvethctl all the time would take from the guest's time.
+	wait_for 300 grep -q " ifname=$PORT state=connected" "$log"
+	link_up 1
+	[ "$(port_field 1 sessions)" -eq $((sessions + 1)) ] || fail "not one session"
+	port_is 1 connected
+	wait_for 60 guest 1 true
+}
+
 guest_is_killed() {
 	local pages pinned
 
@@ -212,6 +232,7 @@ other_users() {
 
 run_tests \
 	guest_reboots \
+	guest_is_reset \
 	guest_is_killed \
 	daemon_is_killed \
 	guest_is_killed_while_daemon_is_dead \
