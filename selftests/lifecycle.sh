@@ -230,6 +230,21 @@ other_users() {
 		od -An -v -t d8 | tr -d ' \n')" = 01 ]
 }
 
+# A pvethd that was started again cannot attach guests again that it has not
+# attached itself. It has new ones of all.
+restore_cards() {
+	local n
+
+	for n in $(guests); do
+		if [ "$(port_field "$n" 'clients | length')" -eq 0 ]; then
+			host guest --unplug "$n"
+			host guest --plug "$n"
+			link_up "$n"
+		fi
+	done
+}
+
+at_exit restore_cards
 run_tests \
 	guest_reboots \
 	guest_is_reset \
