@@ -164,6 +164,7 @@ static bool pvh_h2g_room(struct pvh_queue *q, u32 bufs)
 static void pvh_h2g_stop(struct pvh_queue *q, u32 bufs)
 {
 	netif_tx_stop_queue(pvh_txq(q));
+	mod_timer(&q->stall, jiffies + PVH_STALL_TIMEOUT);
 	if (!pvring_cons_arm(&q->h2g_post, bufs - 1))
 		return;
 	if (pvh_h2g_room(q, bufs))
@@ -213,11 +214,15 @@ drop:
 }
 
 /* The guest takes no frames: let them come, and be dropped, so that senders do
- * not wait for it. It gets frames again as soon as it has buffers.
+ * not wait for it. It gets frames again as soon as it has buffers. This is not
+ * left to the kernel's watchdog, which holds a stopped queue for a broken driver
+ * and warns of it: a guest may be slow, or paused, without the host's log.
  */
-void pvh_tx_timeout(struct net_device *netdev, unsigned int txqueue)
+void pvh_h2g_stalled(struct timer_list *timer)
 {
-	netif_tx_wake_queue(netdev_get_tx_queue(netdev, txqueue));
+	struct pvh_queue *q = container_of(timer, struct pvh_queue, stall);
+
+	netif_tx_wake_queue(pvh_txq(q));
 }
 
 /**

@@ -159,6 +159,7 @@ static int pvh_init(struct net_device *netdev)
 		u64_stats_init(&q->h2g_stats.sync);
 		netif_napi_add(netdev, &q->napi, pvh_poll);
 		init_irq_work(&q->schedule, pvh_g2h_schedule);
+		timer_setup(&q->stall, pvh_h2g_stalled, 0);
 	}
 	netif_carrier_off(netdev);
 	return 0;
@@ -179,6 +180,7 @@ static void pvh_uninit(struct net_device *netdev)
 	cancel_work_sync(&port->session.work);
 	for (i = 0; i < port->queue_pairs; i++) {
 		irq_work_sync(&port->queues[i].schedule);
+		timer_delete_sync(&port->queues[i].stall);
 		netif_napi_del(&port->queues[i].napi);
 	}
 }
@@ -199,7 +201,6 @@ static const struct net_device_ops pvh_netdev_ops = {
 	.ndo_start_xmit		= pvh_start_xmit,
 	.ndo_select_queue	= pvh_select_queue,
 	.ndo_get_stats64	= pvh_get_stats64,
-	.ndo_tx_timeout		= pvh_tx_timeout,
 	.ndo_change_mtu		= pvh_change_mtu,
 	.ndo_change_carrier	= pvh_change_carrier,
 	.ndo_set_mac_address	= eth_mac_addr,
@@ -222,7 +223,6 @@ static void pvh_setup(struct net_device *netdev)
 	netdev->ethtool_ops = &pvh_ethtool_ops;
 	netdev->needs_free_netdev = true;
 	netdev->priv_destructor = pvh_destroy;
-	netdev->watchdog_timeo = PVH_STALL_TIMEOUT;
 	netdev->min_mtu = PVETH_MIN_MTU;
 	netdev->max_mtu = PVETH_MAX_MTU;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;

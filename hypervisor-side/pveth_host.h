@@ -17,6 +17,7 @@
 #include <linux/irq_work.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -105,12 +106,13 @@ struct pvh_attachment {
  * @g2h_stats: counters
  *
  * @running: a session runs. Protected by the transmit queue's lock, as all that
- *	follows.
+ *	follows, but for @stall.
  * @h2g_post: buffers for frames to the guest
  * @h2g: frames to the guest
  * @h2g_pending: entries written to @h2g and not yet published
  * @bufs: the buffers of the frame being sent
  * @h2g_stats: counters
+ * @stall: runs out when the transmit queue was stopped for PVH_STALL_TIMEOUT
  */
 struct pvh_queue {
 	struct pvh_port *port;
@@ -138,6 +140,7 @@ struct pvh_queue {
 	u32 h2g_pending;
 	struct pveth_buf bufs[PVETH_MAX_FRAME_DESCS];
 	struct pveth_stats h2g_stats;
+	struct timer_list stall;
 };
 
 /**
@@ -264,7 +267,7 @@ int pvh_poll(struct napi_struct *napi, int budget);
 void pvh_h2g_init(struct pvh_queue *q, u64 post, u64 ring, u32 size);
 void pvh_h2g_uninit(struct pvh_queue *q);
 netdev_tx_t pvh_start_xmit(struct sk_buff *skb, struct net_device *netdev);
-void pvh_tx_timeout(struct net_device *netdev, unsigned int txqueue);
+void pvh_h2g_stalled(struct timer_list *timer);
 void pvh_h2g_wake(struct pvh_queue *q, int budget);
 
 /* netlink.c APIs: */

@@ -63,6 +63,34 @@ guest_is_reset() {
 	wait_for 60 guest 1 true
 }
 
+dropped_more_than() { [ "$(port_says "$PORT" h2g-dropped)" -gt "$1" ]; }
+
+# A guest that takes no frames costs its senders what they send, and no more:
+# they wait for a while, then it is dropped. The host has nothing to warn of,
+# which the rig would take for a failure.
+guest_is_paused() {
+	local dropped sessions
+
+	link_up 1
+	sessions=$(port_says "$PORT" sessions)
+	dropped=$(port_says "$PORT" h2g-dropped)
+	# Its address does not go while it cannot confirm it.
+	host ip neighbour replace "$(guest4 1)" lladdr "$(port_field 1 mac)" \
+		dev $BRIDGE nud permanent
+	at_exit "ip neighbour del $(guest4 1) dev $BRIDGE"
+	at_exit "guest --qmp 1 '{\"execute\": \"cont\"}' >/dev/null"
+	host guest --qmp 1 '{"execute": "stop"}'
+	note "host: ping -f $(guest4 1)"
+	ping -f -q -s 1400 "$(guest4 1)" >/dev/null 2>&1 &
+	at_exit "kill $!"
+	wait_for 120 dropped_more_than "$dropped"
+	port_is 1 connected
+	host_carrier 1
+	host guest --qmp 1 '{"execute": "cont"}'
+	link_up 1
+	[ "$(port_says "$PORT" sessions)" = "$sessions" ] || fail "there was another session"
+}
+
 guest_is_killed() {
 	local pages pinned
 
@@ -248,6 +276,7 @@ at_exit restore_cards
 run_tests \
 	guest_reboots \
 	guest_is_reset \
+	guest_is_paused \
 	guest_is_killed \
 	daemon_is_killed \
 	guest_is_killed_while_daemon_is_dead \
