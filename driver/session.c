@@ -8,6 +8,12 @@
  */
 #include "pveth.h"
 
+/* The work sleeps with the machine, as the host may. */
+static void pvg_session_schedule(struct pvg_dev *pvg, unsigned long delay)
+{
+	mod_delayed_work(system_freezable_wq, &pvg->session.work, delay);
+}
+
 static void pvg_session_set_word(struct pvg_dev *pvg, u32 gen, u32 state)
 {
 	pvg->session.word = pveth_session_word(gen, state);
@@ -136,7 +142,7 @@ static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
 	netif_tx_disable(pvg->netdev);
 
 	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
-	mod_delayed_work(system_wq, &s->work, PVG_RETRY_INTERVAL);
+	pvg_session_schedule(pvg, PVG_RETRY_INTERVAL);
 
 	if (pvg_queues_init(pvg)) {
 		netdev_warn_once(pvg->netdev, "no memory for a session\n");
@@ -241,7 +247,7 @@ static void pvg_session_check(struct pvg_dev *pvg, u32 host)
 			s->retry_at = jiffies + PVG_RETRY_INTERVAL;
 			pvg_ring_doorbell(pvg, PVETH_VECTOR_SESSION);
 		}
-		mod_delayed_work(system_wq, &s->work, PVG_RETRY_INTERVAL);
+		pvg_session_schedule(pvg, PVG_RETRY_INTERVAL);
 		return;
 	case PVETH_HOST_ERROR:
 		if (!pvg_session_answered(pvg, host))
@@ -294,8 +300,7 @@ static void pvg_session_update(struct pvg_dev *pvg)
 	if (s->state == PVG_SESSION_IDLE &&
 	    pveth_session_state(host) == PVETH_HOST_READY) {
 		if (time_before(now, s->retry_at))
-			mod_delayed_work(system_wq, &s->work,
-					 s->retry_at - now);
+			pvg_session_schedule(pvg, s->retry_at - now);
 		else
 			pvg_session_begin(pvg, gen);
 	}
@@ -375,7 +380,7 @@ void pvg_session_close(struct pvg_dev *pvg)
  */
 void pvg_session_notify(struct pvg_dev *pvg)
 {
-	mod_delayed_work(system_wq, &pvg->session.work, 0);
+	pvg_session_schedule(pvg, 0);
 }
 
 /**
@@ -387,7 +392,7 @@ void pvg_session_notify(struct pvg_dev *pvg)
 void pvg_session_restart(struct pvg_dev *pvg)
 {
 	atomic_set(&pvg->session.restart, 1);
-	mod_delayed_work(system_wq, &pvg->session.work, 0);
+	pvg_session_schedule(pvg, 0);
 }
 
 /**
@@ -402,7 +407,7 @@ void pvg_session_restart(struct pvg_dev *pvg)
 void pvg_session_break(struct pvg_dev *pvg, enum pveth_error error)
 {
 	if (!atomic_cmpxchg(&pvg->session.violation, PVETH_ERR_NONE, error))
-		mod_delayed_work(system_wq, &pvg->session.work, 0);
+		pvg_session_schedule(pvg, 0);
 }
 
 /**
