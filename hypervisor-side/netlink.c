@@ -130,7 +130,7 @@ static int pvh_put_attachment(struct sk_buff *msg, const struct pvh_port *port)
 	    nla_put_u16(msg, PVETH_A_PORT_HOST_PEER, att->host_peer) ||
 	    nla_put(msg, PVETH_A_PORT_GUEST_MAC, ETH_ALEN, att->mac) ||
 	    nla_put_u16(msg, PVETH_A_PORT_QUEUE_PAIRS, queue_pairs) ||
-	    pvh_put_u64(msg, PVETH_A_PORT_FEATURES, 0) ||
+	    pvh_put_u64(msg, PVETH_A_PORT_FEATURES, PVH_FEATURES) ||
 	    nla_put_u32(msg, PVETH_A_PORT_GUEST_MTU,
 			le32_to_cpu(READ_ONCE(page->mtu))) ||
 	    nla_put(msg, PVETH_A_PORT_GUEST_CURRENT_MAC, ETH_ALEN, mac))

@@ -33,6 +33,9 @@ struct user_struct;
 /* A guest that takes no frames for so long holds up nobody any more. */
 #define PVH_STALL_TIMEOUT	(5 * HZ)
 
+/* What a guest may accept */
+#define PVH_FEATURES		0ULL
+
 /* Windows have a size within these bounds, so that what they pin is bounded */
 #define PVH_MIN_WINDOW		(64ULL << 10)
 #define PVH_MAX_WINDOW		(4ULL << 30)

@@ -10,9 +10,6 @@
 
 #include "pveth_host.h"
 
-/* What a guest may accept */
-#define PVH_FEATURES		0ULL
-
 static void pvh_session_set_word(struct pvh_port *port, u32 gen, u32 state)
 {
 	struct pvh_attachment *att = port->att;
