@@ -16,10 +16,17 @@ static struct netdev_queue *pvg_txq(const struct pvg_queue *q)
 	return netdev_get_tx_queue(q->pvg->netdev, q->index);
 }
 
-/* Slots of the longest frame that the MTU allows */
+static u32 pvg_g2h_offloads(const struct pvg_queue *q)
+{
+	return pveth_g2h_offloads(q->pvg->features);
+}
+
+/* Slots of the longest frame there can be */
 static u32 pvg_frame_slots(const struct pvg_queue *q)
 {
-	return DIV_ROUND_UP(pveth_max_frame(READ_ONCE(q->pvg->netdev->mtu)),
+	u32 mtu = READ_ONCE(q->pvg->netdev->mtu);
+
+	return DIV_ROUND_UP(pveth_longest_frame(pvg_g2h_offloads(q), mtu),
 			    PVG_SLOT_SIZE);
 }
 
@@ -120,22 +127,22 @@ static void pvg_g2h_publish(struct pvg_queue *q)
 	}
 }
 
-/* Copy a frame into slots and write its descriptors. The caller has seen that
+/* Copy a frame into slots and write its descriptors, the first of which is
+ * @desc but for what the slots make. The caller has seen that
  * there are enough slots; each unanswered descriptor has one, and there are as
  * many as the ring has entries, so that the ring has room as well.
  */
 static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
-			  u32 slots)
+			  struct pveth_desc desc, u32 slots)
 {
 	struct pvg_frame *head = &q->frames[q->free_slot];
 	u32 slot = q->free_slot;
 	u32 offset = 0;
 	u32 i, len;
 
-	head->last = slot;
+	desc.id = cpu_to_le16(slot);
+	pveth_desc_set_count(&desc, slots);
 	for (i = 0; i < slots; i++) {
-		struct pveth_desc desc = {};
-
 		slot = q->free_slot;
 		len = min_t(u32, skb->len - offset, PVG_SLOT_SIZE);
 		/* Cannot fail within the length of the skb. */
@@ -144,12 +151,9 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 		desc.addr = cpu_to_le64(q->g2h_addr +
 					(u64)slot * PVG_SLOT_SIZE);
 		desc.len = cpu_to_le32(len);
-		if (!i) {
-			desc.id = cpu_to_le16(slot);
-			pveth_desc_set_count(&desc, slots);
-		}
 		pvring_prod_write(&q->g2h, q->g2h_pending++, &desc,
 				  sizeof(desc));
+		desc = (struct pveth_desc) {};
 		offset += len;
 		q->free_slot = q->frames[slot].next;
 	}
@@ -182,6 +186,7 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	u32 slots = DIV_ROUND_UP(skb->len, PVG_SLOT_SIZE);
 	u32 len = skb->len;
 	bool more = netdev_xmit_more();
+	struct pveth_desc desc = {};
 	u32 reserve;
 
 	/* No session: XDP and netpoll ask neither qdisc nor carrier. */
@@ -206,7 +211,12 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		return NETDEV_TX_BUSY;
 	}
 
-	pvg_g2h_write(q, skb, slots);
+	if (unlikely(pveth_desc_describe(&desc, skb, pvg_g2h_offloads(q),
+					 false))) {
+		pveth_stats_dropped(&q->g2h_stats);
+		goto drop;
+	}
+	pvg_g2h_write(q, skb, desc, slots);
 	skb_tx_timestamp(skb);
 	dev_consume_skb_any(skb);
 	pveth_stats_carried(&q->g2h_stats, 1, len);

@@ -81,6 +81,7 @@ void pvg_h2g_uninit(struct pvg_queue *q)
 static enum pveth_error pvg_h2g_read(struct pvg_queue *q, u32 avail,
 				     u32 *descs, u32 *frame_len)
 {
+	u32 offloads = pveth_h2g_offloads(q->pvg->features);
 	struct pveth_desc *desc = q->descs;
 	u32 i, id, len, n;
 
@@ -94,7 +95,8 @@ static enum pveth_error pvg_h2g_read(struct pvg_queue *q, u32 avail,
 	for (i = 0; i < n; i++, desc++) {
 		if (i)
 			pvring_cons_read(&q->h2g, i, desc, sizeof(*desc));
-		if (!pveth_desc_is_plain(desc))
+		if (!(i ? pveth_desc_is_plain(desc) :
+			  pveth_desc_is_allowed(desc, offloads, true)))
 			return PVETH_ERR_OFFLOAD;
 		if (desc->addr || (i && desc->hdr.num_buffers))
 			return PVETH_ERR_RESERVED;
@@ -144,7 +146,7 @@ static u32 pvg_h2g_frame(struct pvg_queue *q, u32 avail)
 		return 0;
 	}
 
-	if (len < ETH_HLEN || len > pveth_max_frame(PVETH_MAX_MTU)) {
+	if (len < ETH_HLEN || len > pveth_longest_frame(PVETH_OFFLOADS, 0)) {
 		pveth_stats_bad(&q->h2g_stats);
 		goto post;
 	}
@@ -154,6 +156,11 @@ static u32 pvg_h2g_frame(struct pvg_queue *q, u32 avail)
 		goto post;
 	}
 	pvg_h2g_copy(q, skb, descs);
+	if (unlikely(pveth_skb_follow(skb, q->descs))) {
+		pveth_stats_bad(&q->h2g_stats);
+		kfree_skb(skb);
+		goto post;
+	}
 	skb_record_rx_queue(skb, q->index);
 	skb->protocol = eth_type_trans(skb, netdev);
 	pveth_stats_carried(&q->h2g_stats, 1, len);

@@ -107,7 +107,9 @@ static bool pvg_read_config(const struct pvg_dev *pvg, u32 *mtu, u8 *mac)
 	       *mtu >= PVETH_MIN_MTU && *mtu <= PVETH_MAX_MTU;
 }
 
-/* Follow the host's MTU and address, unless the administrator chose others. */
+/* Follow the host's offloads, MTU and address, unless the administrator chose
+ * others.
+ */
 static void pvg_config_work(struct work_struct *work)
 {
 	struct pvg_dev *pvg = container_of(work, struct pvg_dev, config_work);
@@ -118,8 +120,13 @@ static void pvg_config_work(struct work_struct *work)
 	u32 mtu;
 
 	rtnl_lock();
-	if (netdev->reg_state != NETREG_REGISTERED ||
-	    !pvg_read_config(pvg, &mtu, mac))
+	if (netdev->reg_state != NETREG_REGISTERED)
+		goto unlock;
+	if (READ_ONCE(pvg->offered) != pvg->host_features) {
+		pvg->host_features = READ_ONCE(pvg->offered);
+		netdev_update_features(netdev);
+	}
+	if (!pvg_read_config(pvg, &mtu, mac))
 		goto unlock;
 
 	if (mtu != pvg->host_mtu) {
@@ -144,7 +151,7 @@ unlock:
 }
 
 /**
- * pvg_netdev_follow() - see whether the host changed its MTU or our address
+ * pvg_netdev_follow() - see whether the host changed what we follow
  * @pvg: the device
  *
  * Context: Process context.
@@ -155,10 +162,53 @@ void pvg_netdev_follow(struct pvg_dev *pvg)
 	u32 mtu;
 
 	/* Without RTNL this is a hint; the host's bells must not take RTNL. */
-	if (pvg_read_config(pvg, &mtu, mac) &&
-	    (mtu != READ_ONCE(pvg->host_mtu) ||
-	     !ether_addr_equal(mac, pvg->host_mac)))
+	if (READ_ONCE(pvg->offered) != READ_ONCE(pvg->host_features) ||
+	    (pvg_read_config(pvg, &mtu, mac) &&
+	     (mtu != READ_ONCE(pvg->host_mtu) ||
+	      !ether_addr_equal(mac, pvg->host_mac))))
 		schedule_work(&pvg->config_work);
+}
+
+/* What the offers of the host allow, in either direction */
+static netdev_features_t pvg_possible_features(u64 offered)
+{
+	netdev_features_t features = NETIF_F_SG | NETIF_F_FRAGLIST;
+	u32 h2g = pveth_sound_offloads(pveth_h2g_offloads(offered));
+	u32 g2h = pveth_sound_offloads(pveth_g2h_offloads(offered));
+
+	if (h2g & PVETH_OFFLOAD_CSUM)
+		features |= NETIF_F_RXCSUM;
+	if (h2g & PVETH_OFFLOAD_GSO)
+		features |= NETIF_F_GRO_HW;
+	return features | pveth_netdev_features(g2h);
+}
+
+static netdev_features_t pvg_fix_features(struct net_device *netdev,
+					  netdev_features_t features)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+	u64 offered = READ_ONCE(pvg->offered);
+
+	return features & ~(pvg_possible_features(~0ULL) &
+			    ~pvg_possible_features(offered));
+}
+
+static int pvg_set_features(struct net_device *netdev,
+			    netdev_features_t features)
+{
+	pvg_session_set_wanted(netdev_priv(netdev),
+			       pveth_wanted_offloads(features));
+	return 0;
+}
+
+static netdev_features_t pvg_features_check(struct sk_buff *skb,
+					    struct net_device *netdev,
+					    netdev_features_t features)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+	u64 agreed = READ_ONCE(pvg->features);
+
+	return pveth_features_check(skb, features, pveth_g2h_offloads(agreed));
 }
 
 static const struct net_device_ops pvg_netdev_ops = {
@@ -169,6 +219,9 @@ static const struct net_device_ops pvg_netdev_ops = {
 	.ndo_tx_timeout		= pvg_tx_timeout,
 	.ndo_change_mtu		= pvg_change_mtu,
 	.ndo_set_mac_address	= pvg_set_mac_address,
+	.ndo_fix_features	= pvg_fix_features,
+	.ndo_set_features	= pvg_set_features,
+	.ndo_features_check	= pvg_features_check,
 	.ndo_validate_addr	= eth_validate_addr,
 };
 
@@ -215,7 +268,8 @@ struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs)
 	netdev->watchdog_timeo = PVG_TX_TIMEOUT;
 	netdev->min_mtu = PVETH_MIN_MTU;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
-	netdev->hw_features |= NETIF_F_SG | NETIF_F_FRAGLIST;
+	/* What the host does not offer, it may some day. */
+	netdev->hw_features |= pvg_possible_features(~0ULL);
 	netdev->features |= netdev->hw_features | NETIF_F_HIGHDMA;
 	netdev->vlan_features |= netdev->features;
 	return netdev;
@@ -239,6 +293,9 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 			pvg->host_mtu, pvg->host_mac);
 		return -EINVAL;
 	}
+	pvg->host_features = le64_to_cpu(READ_ONCE(pvg_host_page(pvg)->features));
+	pvg->offered = pvg->host_features;
+	pvg->h2g_wanted = PVETH_OFFLOADS;
 	netdev->mtu = pvg->host_mtu;
 	netdev->max_mtu = pvg->host_mtu;
 	eth_hw_addr_set(netdev, pvg->host_mac);

@@ -161,10 +161,16 @@ struct pvg_session {
  *
  * @session: the handshake
  * @config_work: follows the host's MTU and MAC address
- * @host_mtu: the host's MTU as last followed. Written under RTNL, as @host_mac.
+ * @host_mtu: the host's MTU as last followed. Written under RTNL, as @host_mac
+ *	and @host_features.
  * @host_mac: the host's idea of our MAC address as last followed
- * @g2h_size: entries of each ring to the host. Protected by @session.lock.
- * @h2g_size: entries of each ring from the host. Protected by @session.lock.
+ * @host_features: the host's offers as last followed
+ * @offered: PVETH_F bits that the host offers. Protected by @session.lock, as
+ *	all that follows.
+ * @features: PVETH_F bits of the session, or of the last; read from anywhere
+ * @h2g_wanted: offloads that the host may use
+ * @g2h_size: entries of each ring to the host
+ * @h2g_size: entries of each ring from the host
  * @queues: the queue pairs, @queue_pairs of them
  */
 struct pvg_dev {
@@ -181,6 +187,10 @@ struct pvg_dev {
 	struct work_struct config_work;
 	u32 host_mtu;
 	u8 host_mac[ETH_ALEN];
+	u64 host_features;
+	u64 offered;
+	u64 features;
+	u32 h2g_wanted;
 	u32 g2h_size;
 	u32 h2g_size;
 	struct pvg_queue *queues;
@@ -210,6 +220,7 @@ void pvg_session_restart(struct pvg_dev *pvg);
 void pvg_session_break(struct pvg_dev *pvg, enum pveth_error error);
 u32 pvg_session_max_ring_size(const struct pvg_dev *pvg);
 int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size);
+void pvg_session_set_wanted(struct pvg_dev *pvg, u32 h2g_offloads);
 
 /* netdev.c APIs: */
 struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs);

@@ -132,11 +132,22 @@ err_uninit:
 	return err;
 }
 
+/* What we accept of what the host offers */
+static u64 pvg_session_features(const struct pvg_dev *pvg, u64 offered)
+{
+	u32 g2h = pveth_g2h_offloads(offered);
+	u32 h2g = pveth_h2g_offloads(offered) & pvg->h2g_wanted;
+
+	return pveth_features(pveth_sound_offloads(g2h),
+			      pveth_sound_offloads(h2g));
+}
+
 /* Ask the host for a session. */
 static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
 {
 	struct pveth_guest_page *page = pvg_guest_page(pvg);
 	struct pvg_session *s = &pvg->session;
+	u64 offered;
 
 	/* Nobody transmits while the queues are made, whoever woke them */
 	netif_tx_disable(pvg->netdev);
@@ -144,6 +155,9 @@ static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
 	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
 	pvg_session_schedule(pvg, PVG_RETRY_INTERVAL);
 
+	offered = le64_to_cpu(READ_ONCE(pvg_host_page(pvg)->features));
+	WRITE_ONCE(pvg->offered, offered);
+	WRITE_ONCE(pvg->features, pvg_session_features(pvg, offered));
 	if (pvg_queues_init(pvg)) {
 		netdev_warn_once(pvg->netdev, "no memory for a session\n");
 		return;
@@ -153,7 +167,7 @@ static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
 	atomic_set(&s->restart, 0);
 	s->host_gen = host_gen;
 	WRITE_ONCE(page->host_gen, cpu_to_le32(host_gen));
-	WRITE_ONCE(page->features, 0);
+	WRITE_ONCE(page->features, cpu_to_le64(pvg->features));
 	WRITE_ONCE(page->queue_pairs, cpu_to_le16(pvg->queue_pairs));
 	s->state = PVG_SESSION_CONNECTING;
 	pvg_session_set_word(pvg, pveth_session_next_gen(pvg_session_gen(pvg)),
@@ -410,6 +424,16 @@ void pvg_session_break(struct pvg_dev *pvg, enum pveth_error error)
 		pvg_session_schedule(pvg, 0);
 }
 
+/* End a session, so that the next one has other parameters. */
+static void pvg_session_interrupt(struct pvg_dev *pvg)
+{
+	lockdep_assert_held(&pvg->session.lock);
+	if (pvg->session.state != PVG_SESSION_CLOSED &&
+	    pvg->session.state != PVG_SESSION_FAILED)
+		pvg_session_end(pvg, PVETH_GUEST_DOWN, PVETH_ERR_NONE);
+	pvg->session.retry_at = jiffies;
+}
+
 /**
  * pvg_session_resize() - change the sizes of the rings
  * @pvg: the device
@@ -425,13 +449,28 @@ int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size)
 		return -ENOSPC;
 
 	mutex_lock(&pvg->session.lock);
-	if (pvg->session.state != PVG_SESSION_CLOSED &&
-	    pvg->session.state != PVG_SESSION_FAILED)
-		pvg_session_end(pvg, PVETH_GUEST_DOWN, PVETH_ERR_NONE);
+	pvg_session_interrupt(pvg);
 	pvg->g2h_size = g2h_size;
 	pvg->h2g_size = h2g_size;
-	pvg->session.retry_at = jiffies;
 	pvg_session_update(pvg);
 	mutex_unlock(&pvg->session.lock);
 	return 0;
+}
+
+/**
+ * pvg_session_set_wanted() - change what the host may use in frames to us
+ * @pvg: the device
+ * @h2g_offloads: PVETH_OFFLOAD bits
+ *
+ * Context: Process context. A session that runs is replaced by another.
+ */
+void pvg_session_set_wanted(struct pvg_dev *pvg, u32 h2g_offloads)
+{
+	mutex_lock(&pvg->session.lock);
+	if (pvg->h2g_wanted != h2g_offloads) {
+		pvg_session_interrupt(pvg);
+		pvg->h2g_wanted = h2g_offloads;
+		pvg_session_update(pvg);
+	}
+	mutex_unlock(&pvg->session.lock);
 }

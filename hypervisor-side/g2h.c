@@ -26,9 +26,11 @@ void pvh_g2h_init(struct pvh_queue *q, u64 ring, u64 done, u32 size)
 static enum pveth_error pvh_g2h_check(const struct pvh_queue *q,
 				      const struct pveth_desc *desc, bool first)
 {
+	u32 offloads = pveth_g2h_offloads(q->port->features);
 	u32 len = le32_to_cpu(desc->len);
 
-	if (!pveth_desc_is_plain(desc))
+	if (!(first ? pveth_desc_is_allowed(desc, offloads, false) :
+		      pveth_desc_is_plain(desc)))
 		return PVETH_ERR_OFFLOAD;
 	if (!len)
 		return PVETH_ERR_DESC_LEN;
@@ -107,6 +109,15 @@ static void pvh_g2h_publish(struct pvh_queue *q)
 	}
 }
 
+/* Is a frame's length that of a frame? */
+static bool pvh_g2h_length_ok(const struct pvh_queue *q, u64 len)
+{
+	u32 offloads = q->descs[0].hdr.gso_type ? PVETH_OFFLOAD_GSO : 0;
+	u32 mtu = READ_ONCE(q->port->netdev->mtu);
+
+	return len >= ETH_HLEN && len <= pveth_longest_frame(offloads, mtu);
+}
+
 /* Receive a frame. Returns the number of descriptors that it took, or zero if
  * the guest broke the protocol.
  */
@@ -124,11 +135,8 @@ static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
 		return 0;
 	}
 
-	if (len < ETH_HLEN || len > pveth_max_frame(READ_ONCE(netdev->mtu))) {
-		pveth_stats_bad(&q->g2h_stats);
-		pvh_g2h_complete(q, PVETH_DONE_BAD);
-		return descs;
-	}
+	if (!pvh_g2h_length_ok(q, len))
+		goto bad;
 	skb = pveth_alloc_skb(&q->napi, len);
 	if (!skb) {
 		pveth_stats_dropped(&q->g2h_stats);
@@ -136,11 +144,20 @@ static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
 		return descs;
 	}
 	pvh_g2h_copy(q, skb, descs);
+	if (unlikely(pveth_skb_follow(skb, q->descs))) {
+		kfree_skb(skb);
+		goto bad;
+	}
 	pvh_g2h_complete(q, PVETH_DONE_OK);
 	skb_record_rx_queue(skb, q->index);
 	skb->protocol = eth_type_trans(skb, netdev);
 	pveth_stats_carried(&q->g2h_stats, 1, len);
 	napi_gro_receive(&q->napi, skb);
+	return descs;
+
+bad:
+	pveth_stats_bad(&q->g2h_stats);
+	pvh_g2h_complete(q, PVETH_DONE_BAD);
 	return descs;
 }
 

@@ -15,10 +15,17 @@ static struct netdev_queue *pvh_txq(const struct pvh_queue *q)
 	return netdev_get_tx_queue(q->port->netdev, q->index);
 }
 
-/* Buffers of the longest frame that the MTU allows */
+static u32 pvh_h2g_offloads(const struct pvh_queue *q)
+{
+	return pveth_h2g_offloads(q->port->features);
+}
+
+/* Buffers of the longest frame there can be */
 static u32 pvh_frame_bufs(const struct pvh_queue *q)
 {
-	return DIV_ROUND_UP(pveth_max_frame(READ_ONCE(q->port->netdev->mtu)),
+	u32 mtu = READ_ONCE(q->port->netdev->mtu);
+
+	return DIV_ROUND_UP(pveth_longest_frame(pvh_h2g_offloads(q), mtu),
 			    PVETH_MIN_BUF_SIZE);
 }
 
@@ -106,16 +113,18 @@ static int pvh_h2g_gather(struct pvh_queue *q, u32 frame_len)
 	return n;
 }
 
-/* Copy a frame into the buffers that were gathered. */
+/* Copy a frame into the buffers that were gathered. The first descriptor is
+ * @desc but for what the buffers make.
+ */
 static void pvh_h2g_write(struct pvh_queue *q, const struct sk_buff *skb,
-			  u32 bufs)
+			  struct pveth_desc desc, u32 bufs)
 {
 	u32 i, len, offset = 0;
 	u64 addr;
 
+	pveth_desc_set_count(&desc, bufs);
 	for (i = 0; i < bufs; i++) {
 		const struct pveth_buf *buf = &q->bufs[i];
-		struct pveth_desc desc = {};
 
 		addr = le64_to_cpu(buf->addr);
 		addr = array_index_nospec(addr, q->window_size);
@@ -124,10 +133,9 @@ static void pvh_h2g_write(struct pvh_queue *q, const struct sk_buff *skb,
 		skb_copy_bits(skb, offset, q->window + addr, len);
 		desc.len = cpu_to_le32(len);
 		desc.id = buf->id;
-		if (!i)
-			pveth_desc_set_count(&desc, bufs);
 		pvring_prod_write(&q->h2g, q->h2g_pending++, &desc,
 				  sizeof(desc));
+		desc = (struct pveth_desc) {};
 		offset += len;
 	}
 	pvring_cons_advance(&q->h2g_post, bufs);
@@ -173,25 +181,35 @@ static void pvh_h2g_stop(struct pvh_queue *q, u32 bufs)
 		napi_schedule(&q->napi);	/* which tries again */
 }
 
+static bool pvh_h2g_length_ok(const struct sk_buff *skb, u32 mtu)
+{
+	u32 offloads = skb_is_gso(skb) ? PVETH_OFFLOAD_GSO : 0;
+
+	return skb->len >= ETH_HLEN &&
+	       skb->len <= pveth_longest_frame(offloads, mtu);
+}
+
 netdev_tx_t pvh_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 {
 	struct pvh_port *port = netdev_priv(netdev);
 	struct pvh_queue *q = &port->queues[skb_get_queue_mapping(skb)];
 	struct netdev_queue *txq = pvh_txq(q);
 	bool more = netdev_xmit_more();
+	struct pveth_desc desc = {};
 	u32 len = skb->len;
 	u32 reserve;
 	int bufs;
 
-	if (!q->running || len < ETH_HLEN ||
-	    len > pveth_max_frame(READ_ONCE(netdev->mtu)))
+	if (!q->running || !pvh_h2g_length_ok(skb, READ_ONCE(netdev->mtu)))
 		goto drop;
 
 	bufs = pvh_h2g_gather(q, len);
 	if (bufs <= 0)
 		goto drop;
+	if (pveth_desc_describe(&desc, skb, pvh_h2g_offloads(q), true))
+		goto drop;
 
-	pvh_h2g_write(q, skb, bufs);
+	pvh_h2g_write(q, skb, desc, bufs);
 	skb_tx_timestamp(skb);
 	dev_consume_skb_any(skb);
 	pveth_stats_carried(&q->h2g_stats, 1, len);

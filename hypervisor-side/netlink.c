@@ -119,18 +119,20 @@ static int pvh_put_attachment(struct sk_buff *msg, const struct pvh_port *port)
 	const struct pvh_attachment *att = port->att;
 	const struct pveth_guest_page *page = pvh_guest_page(att);
 	u8 mac[ETH_ALEN];
-	u32 queue_pairs;
+	u32 queue_pairs = att->vectors - PVETH_VECTOR_QUEUE;
+	u64 features = port->offer;
 
-	queue_pairs = port->session.state == PVH_SESSION_RUNNING ?
-		      port->session.queue_pairs :
-		      att->vectors - PVETH_VECTOR_QUEUE;
+	if (port->session.state == PVH_SESSION_RUNNING) {
+		queue_pairs = port->session.queue_pairs;
+		features = port->features;
+	}
 	pveth_mac_from_word(le64_to_cpu(READ_ONCE(page->mac)), mac);
 	if (nla_put_u32(msg, PVETH_A_PORT_MODE, PVETH_MODE_WINDOW) ||
 	    pvh_put_u64(msg, PVETH_A_PORT_MEMORY_LEN, att->window_size) ||
 	    nla_put_u16(msg, PVETH_A_PORT_HOST_PEER, att->host_peer) ||
 	    nla_put(msg, PVETH_A_PORT_GUEST_MAC, ETH_ALEN, att->mac) ||
 	    nla_put_u16(msg, PVETH_A_PORT_QUEUE_PAIRS, queue_pairs) ||
-	    pvh_put_u64(msg, PVETH_A_PORT_FEATURES, PVH_FEATURES) ||
+	    pvh_put_u64(msg, PVETH_A_PORT_FEATURES, features) ||
 	    nla_put_u32(msg, PVETH_A_PORT_GUEST_MTU,
 			le32_to_cpu(READ_ONCE(page->mtu))) ||
 	    nla_put(msg, PVETH_A_PORT_GUEST_CURRENT_MAC, ETH_ALEN, mac))

@@ -76,6 +76,14 @@ static int pvh_stop(struct net_device *netdev)
 	return 0;
 }
 
+/* What guests may use: on the way here what the port wants, and on the way to
+ * them all, since the stack can do without.
+ */
+static u64 pvh_offer(netdev_features_t features)
+{
+	return pveth_features(pveth_wanted_offloads(features), PVETH_OFFLOADS);
+}
+
 /* A session may have fewer queue pairs than the port. */
 static u16 pvh_select_queue(struct net_device *netdev, struct sk_buff *skb,
 			    struct net_device *sb_dev)
@@ -135,6 +143,35 @@ static int pvh_change_carrier(struct net_device *netdev, bool on)
 	return 0;
 }
 
+/* The guest is told of a new offer by a new session. */
+static int pvh_set_features(struct net_device *netdev,
+			    netdev_features_t features)
+{
+	struct pvh_port *port = netdev_priv(netdev);
+	u64 offer = pvh_offer(features);
+
+	mutex_lock(&port->lock);
+	if (port->offer != offer) {
+		port->offer = offer;
+		if (port->att && netif_running(netdev)) {
+			pvh_session_close(port);
+			pvh_session_open(port);
+		}
+	}
+	mutex_unlock(&port->lock);
+	return 0;
+}
+
+static netdev_features_t pvh_features_check(struct sk_buff *skb,
+					    struct net_device *netdev,
+					    netdev_features_t features)
+{
+	struct pvh_port *port = netdev_priv(netdev);
+	u64 agreed = READ_ONCE(port->features);
+
+	return pveth_features_check(skb, features, pveth_h2g_offloads(agreed));
+}
+
 static int pvh_init(struct net_device *netdev)
 {
 	struct pvh_port *port = netdev_priv(netdev);
@@ -143,6 +180,7 @@ static int pvh_init(struct net_device *netdev)
 
 	port->netdev = netdev;
 	port->active_queues = 1;
+	port->offer = pvh_offer(netdev->features);
 	port->queue_pairs = netdev->num_tx_queues;
 	mutex_init(&port->lock);
 	pvh_session_init(port);
@@ -203,6 +241,8 @@ static const struct net_device_ops pvh_netdev_ops = {
 	.ndo_get_stats64	= pvh_get_stats64,
 	.ndo_change_mtu		= pvh_change_mtu,
 	.ndo_change_carrier	= pvh_change_carrier,
+	.ndo_set_features	= pvh_set_features,
+	.ndo_features_check	= pvh_features_check,
 	.ndo_set_mac_address	= eth_mac_addr,
 	.ndo_validate_addr	= eth_validate_addr,
 };
@@ -226,8 +266,11 @@ static void pvh_setup(struct net_device *netdev)
 	netdev->min_mtu = PVETH_MIN_MTU;
 	netdev->max_mtu = PVETH_MAX_MTU;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
-	netdev->features |= NETIF_F_SG | NETIF_F_HIGHDMA;
-	netdev->hw_features |= NETIF_F_SG;
+	netdev->hw_features |= NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_RXCSUM |
+			       NETIF_F_GRO_HW |
+			       pveth_netdev_features(PVETH_OFFLOADS);
+	netdev->features |= netdev->hw_features | NETIF_F_HIGHDMA;
+	netdev->vlan_features |= netdev->features;
 }
 
 static unsigned int pvh_default_queues(void)

@@ -33,9 +33,6 @@ struct user_struct;
 /* A guest that takes no frames for so long holds up nobody any more. */
 #define PVH_STALL_TIMEOUT	(5 * HZ)
 
-/* What a guest may accept */
-#define PVH_FEATURES		0ULL
-
 /* Windows have a size within these bounds, so that what they pin is bounded */
 #define PVH_MIN_WINDOW		(64ULL << 10)
 #define PVH_MAX_WINDOW		(4ULL << 30)
@@ -196,21 +193,25 @@ struct pvh_session {
 /**
  * struct pvh_port - a port; private part of its struct net_device
  * @netdev: the network device
- * @lock: protects @att, @session and @link_off; taken inside RTNL, and never
- *	the other way round
+ * @lock: protects @att, @session, @link_off and @offer; taken inside RTNL, and
+ *	never the other way round
  * @att: what it shares with a guest, or NULL
  * @session: the handshake
  * @link_off: the administrator took the carrier away
+ * @offer: PVETH_F bits that guests may accept
+ * @features: PVETH_F bits of the session, or of the last; written with @lock
  * @active_queues: queue pairs that frames to the guest are spread over
  * @queue_pairs: number of @queues, constant
  * @queues: the queue pairs
  */
 struct pvh_port {
 	struct net_device *netdev;
-	struct mutex lock; /* protects att, session, link_off */
+	struct mutex lock; /* protects att, session, link_off, offer */
 	struct pvh_attachment *att;
 	struct pvh_session session;
 	bool link_off;
+	u64 offer;
+	u64 features;
 	u32 active_queues;
 	u32 queue_pairs;
 	struct pvh_queue *queues;

@@ -89,6 +89,15 @@ static enum pveth_error pvh_check_queue(const struct pveth_queue_pair *pair,
 	return PVETH_ERR_NONE;
 }
 
+static bool pvh_features_ok(u64 features, u64 offer)
+{
+	u32 g2h = pveth_g2h_offloads(features);
+	u32 h2g = pveth_h2g_offloads(features);
+
+	return !(features & ~offer) && g2h == pveth_sound_offloads(g2h) &&
+	       h2g == pveth_sound_offloads(h2g);
+}
+
 /* Is what the guest asks for sound? @page is a private copy. */
 static enum pveth_error pvh_check_request(const struct pvh_attachment *att,
 					  const struct pveth_guest_page *page)
@@ -98,7 +107,7 @@ static enum pveth_error pvh_check_request(const struct pvh_attachment *att,
 	enum pveth_error error;
 	u32 i;
 
-	if (le64_to_cpu(page->features) & ~PVH_FEATURES)
+	if (!pvh_features_ok(le64_to_cpu(page->features), att->port->offer))
 		return PVETH_ERR_FEATURES;
 	if (!queue_pairs || queue_pairs > att->vectors - PVETH_VECTOR_QUEUE)
 		return PVETH_ERR_QUEUES;
@@ -138,6 +147,7 @@ static void pvh_session_run(struct pvh_port *port,
 	u32 i;
 
 	atomic_set(&s->violation, PVETH_ERR_NONE);
+	WRITE_ONCE(port->features, le64_to_cpu(request->features));
 	s->queue_pairs = le16_to_cpu(request->queue_pairs);
 	s->g2h_size = 0;
 	s->h2g_size = 0;
@@ -311,7 +321,6 @@ void pvh_session_attach(struct pvh_port *port)
 	WRITE_ONCE(page->host_peer, cpu_to_le16(att->host_peer));
 	WRITE_ONCE(page->max_queue_pairs, cpu_to_le16(queue_pairs));
 	WRITE_ONCE(page->window_size, cpu_to_le64(att->window_size));
-	WRITE_ONCE(page->features, cpu_to_le64(PVH_FEATURES));
 	pvh_session_publish_config(port);
 	pvh_session_set_word(port, pveth_session_gen(found), PVETH_HOST_DOWN);
 	/* Last, so that a page with a magic is complete */
@@ -332,6 +341,8 @@ void pvh_session_open(struct pvh_port *port)
 
 	lockdep_assert_held(&port->lock);
 	port->session.state = PVH_SESSION_READY;
+	WRITE_ONCE(pvh_host_page(port->att)->features,
+		   cpu_to_le64(port->offer));
 	/* Twice, so that it is not taken for the end of a session. */
 	gen = pveth_session_next_gen(pvh_session_gen(port));
 	pvh_session_set_word(port, pveth_session_next_gen(gen),

@@ -10,7 +10,9 @@
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/u64_stats_sync.h>
+#include <linux/udp.h>
 #include <linux/virtio_byteorder.h>
+#include <linux/virtio_net.h>
 
 #include "pveth_ring.h"
 
@@ -82,6 +84,109 @@ static inline u32 pveth_max_frame(u32 mtu)
 	return mtu + ETH_HLEN + 2 * VLAN_HLEN;
 }
 
+/*
+ * Offloads of a direction: its feature bits, shifted to where those of G2H are
+ */
+#define PVETH_OFFLOAD_CSUM	((u32)PVETH_FEATURE(PVETH_F_G2H_CSUM))
+#define PVETH_OFFLOAD_TSO4	((u32)PVETH_FEATURE(PVETH_F_G2H_TSO4))
+#define PVETH_OFFLOAD_TSO6	((u32)PVETH_FEATURE(PVETH_F_G2H_TSO6))
+#define PVETH_OFFLOAD_ECN	((u32)PVETH_FEATURE(PVETH_F_G2H_ECN))
+#define PVETH_OFFLOAD_USO	((u32)PVETH_FEATURE(PVETH_F_G2H_USO))
+/* Those that make large frames */
+#define PVETH_OFFLOAD_GSO	(PVETH_OFFLOAD_TSO4 | PVETH_OFFLOAD_TSO6 | \
+				 PVETH_OFFLOAD_USO)
+#define PVETH_OFFLOADS		(PVETH_OFFLOAD_CSUM | PVETH_OFFLOAD_GSO | \
+				 PVETH_OFFLOAD_ECN)
+#define PVETH_H2G_SHIFT		(PVETH_F_H2G_CSUM - PVETH_F_G2H_CSUM)
+
+static_assert(PVETH_F_G2H_TSO4 + PVETH_H2G_SHIFT == PVETH_F_H2G_TSO4);
+static_assert(PVETH_F_G2H_TSO6 + PVETH_H2G_SHIFT == PVETH_F_H2G_TSO6);
+static_assert(PVETH_F_G2H_ECN + PVETH_H2G_SHIFT == PVETH_F_H2G_ECN);
+static_assert(PVETH_F_G2H_USO + PVETH_H2G_SHIFT == PVETH_F_H2G_USO);
+
+static inline u32 pveth_g2h_offloads(u64 features)
+{
+	return features & PVETH_OFFLOADS;
+}
+
+static inline u32 pveth_h2g_offloads(u64 features)
+{
+	return features >> PVETH_H2G_SHIFT & PVETH_OFFLOADS;
+}
+
+static inline u64 pveth_features(u32 g2h_offloads, u32 h2g_offloads)
+{
+	return g2h_offloads | (u64)h2g_offloads << PVETH_H2G_SHIFT;
+}
+
+/* Without what needs something that is missing */
+static inline u32 pveth_sound_offloads(u32 offloads)
+{
+	if (!(offloads & PVETH_OFFLOAD_CSUM))
+		return 0;
+	if (!(offloads & (PVETH_OFFLOAD_TSO4 | PVETH_OFFLOAD_TSO6)))
+		offloads &= ~PVETH_OFFLOAD_ECN;
+	return offloads;
+}
+
+/* What they mean to the stack that sends */
+static inline netdev_features_t pveth_netdev_features(u32 offloads)
+{
+	netdev_features_t features = 0;
+
+	if (offloads & PVETH_OFFLOAD_CSUM)
+		features |= NETIF_F_HW_CSUM;
+	if (offloads & PVETH_OFFLOAD_TSO4)
+		features |= NETIF_F_TSO;
+	if (offloads & PVETH_OFFLOAD_TSO6)
+		features |= NETIF_F_TSO6;
+	if (offloads & PVETH_OFFLOAD_ECN)
+		features |= NETIF_F_TSO_ECN;
+	if (offloads & PVETH_OFFLOAD_USO)
+		features |= NETIF_F_GSO_UDP_L4;
+	return features;
+}
+
+/* What the reader of a direction wants, by its own features: to be told of
+ * checksums, and to get large frames
+ */
+static inline u32 pveth_wanted_offloads(netdev_features_t features)
+{
+	if (!(features & NETIF_F_RXCSUM))
+		return 0;
+	return features & NETIF_F_GRO_HW ? PVETH_OFFLOADS : PVETH_OFFLOAD_CSUM;
+}
+
+/**
+ * pveth_features_check() - let the stack do for a frame what the peer does not
+ * @skb: the frame
+ * @features: what the interface can do at all
+ * @offloads: what was agreed on with the peer
+ *
+ * Return: what can be done for this frame, as ndo_features_check() returns.
+ */
+static inline netdev_features_t
+pveth_features_check(struct sk_buff *skb, netdev_features_t features,
+		     u32 offloads)
+{
+	features &= ~(pveth_netdev_features(PVETH_OFFLOADS) &
+		      ~pveth_netdev_features(offloads));
+	/* The ABI's large frames have a partial checksum. */
+	if (skb_is_gso(skb) &&
+	    (skb->ip_summed != CHECKSUM_PARTIAL ||
+	     (skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4 &&
+	      skb_shinfo(skb)->gso_segs > PVETH_MAX_USO_SEGMENTS)))
+		features &= ~NETIF_F_GSO_MASK;
+	return vlan_features_check(skb, features);
+}
+
+/* How long frames can be, with these offloads */
+static inline u32 pveth_longest_frame(u32 offloads, u32 mtu)
+{
+	return pveth_max_frame(offloads & PVETH_OFFLOAD_GSO ?
+			       GSO_LEGACY_MAX_SIZE : mtu);
+}
+
 /* Frames up to this size get a linear skb, which then takes less than a page.
  * Of longer ones this much, the headers, is linear, and the rest is in pages.
  */
@@ -145,6 +250,102 @@ static inline bool pveth_desc_is_plain(const struct pveth_desc *desc)
 	return !hdr->flags && !hdr->gso_type && !hdr->hdr_len &&
 	       !hdr->gso_size && !hdr->csum_start && !hdr->csum_offset &&
 	       !desc->flags && !desc->hash;
+}
+
+/* Does what the first descriptor says of its frame keep to what was agreed on?
+ * Only the host may say that it verified a checksum.
+ */
+static inline bool pveth_desc_is_allowed(const struct pveth_desc *desc,
+					 u32 offloads, bool from_host)
+{
+	const struct virtio_net_hdr_v1 *hdr = &desc->hdr;
+	u8 flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	u32 needs = PVETH_OFFLOAD_CSUM;
+
+	if (!hdr->flags && !hdr->gso_type)
+		return pveth_desc_is_plain(desc);
+
+	if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN)
+		needs |= PVETH_OFFLOAD_ECN;
+	switch (hdr->gso_type) {
+	case VIRTIO_NET_HDR_GSO_NONE:
+		break;
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+	case VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN:
+		needs |= PVETH_OFFLOAD_TSO4;
+		break;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+	case VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN:
+		needs |= PVETH_OFFLOAD_TSO6;
+		break;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		needs |= PVETH_OFFLOAD_USO;
+		break;
+	default:
+		return false;
+	}
+	if (hdr->gso_type && !(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return false;
+	if (from_host)
+		flags |= VIRTIO_NET_HDR_F_DATA_VALID;
+	return !(needs & ~offloads) && !(hdr->flags & ~flags) &&
+	       !desc->flags && !desc->hash;
+}
+
+/**
+ * pveth_desc_describe() - say in a frame's first descriptor what is to be done
+ * @desc: the descriptor, all zero
+ * @skb: the frame, whose checksum may be completed here
+ * @offloads: what was agreed on with the peer
+ * @from_host: the sender is the host
+ *
+ * Datagrams always get their checksum: it costs next to nothing for their size,
+ * and there are programs that read them from packet sockets and verify it, DHCP
+ * clients for one.
+ *
+ * Return: 0, or a negative error if there is no memory, or if the peer does not
+ * know such frames, which pveth_features_check() is there to avoid.
+ */
+static inline int pveth_desc_describe(struct pveth_desc *desc,
+				      struct sk_buff *skb, u32 offloads,
+				      bool from_host)
+{
+	struct virtio_net_hdr *hdr = (struct virtio_net_hdr *)&desc->hdr;
+	int err;
+
+	if (skb->ip_summed == CHECKSUM_PARTIAL && !skb_is_gso(skb) &&
+	    (!(offloads & PVETH_OFFLOAD_CSUM) ||
+	     skb->csum_offset == offsetof(struct udphdr, check))) {
+		err = skb_checksum_help(skb);
+		if (err)
+			return err;
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	}
+
+	err = virtio_net_hdr_from_skb(skb, hdr, true, from_host &&
+				      offloads & PVETH_OFFLOAD_CSUM, 0);
+	if (err)
+		return err;
+	return pveth_desc_is_allowed(desc, offloads, from_host) ?
+	       0 : -EPROTONOSUPPORT;
+}
+
+/**
+ * pveth_skb_follow() - tell the stack what a frame's first descriptor says
+ * @skb: the frame, from its Ethernet header on
+ * @desc: the descriptor, which pveth_desc_is_allowed()
+ *
+ * Return: 0, or a negative error if that does not fit what is in the frame.
+ */
+static inline int pveth_skb_follow(struct sk_buff *skb,
+				   const struct pveth_desc *desc)
+{
+	const struct virtio_net_hdr *hdr;
+
+	hdr = (const struct virtio_net_hdr *)&desc->hdr;
+	if (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	return virtio_net_hdr_to_skb(skb, hdr, true);
 }
 
 /**

@@ -222,16 +222,17 @@ get_and_dump() {
 	[ "$(portctl request port-get ifindex="$index")" = "$(portctl get $P)" ]
 
 	attached="mode=0 memory-len=262144 host-peer=7"
-	page="page: version=1.0 peer=7 queue-pairs=2 window-size=262144 features=0x0 state=ready"
+	page="page: version=1.0 peer=7 queue-pairs=2 window-size=262144 features=0x1f001f state=ready"
 	ip link set $P mtu 9000
 	diff -u - <(portctl attach $P window=0x40000 vectors=3 host-peer=7 \
 		guest-mac=52:54:00:12:34:56 show page \
 		run "portctl request port-set ifname=$P guest-mac=52:54:00:00:00:09" \
 		run "ip link set $P mtu 1400 carrier off" page \
 		request mtu=1300 mac=52:54:00:00:00:07 show |
-		sed 's/ features=0 guest/\n guest/; s/ mode=/\n mode=/; s/ g2h-f/\n g2h-f/') <<-EOT
+		sed 's/ features=\([0-9]*\) guest/\n features=\1\n guest/; s/ mode=/\n mode=/; s/ g2h-f/\n g2h-f/') <<-EOT
 	 ifindex=$index ifname=$P state=ready error=none guest-error=none sessions=0
 	 $attached guest-mac=52:54:00:12:34:56 queue-pairs=2
+	 features=$((0x1f001f))
 	 guest-mtu=0 guest-current-mac=00:00:00:00:00:00
 	 $none
 	$page link=1 mtu=9000 mac=52:54:00:12:34:56
@@ -239,6 +240,7 @@ get_and_dump() {
 	request: connected
 	 ifindex=$index ifname=$P state=connected error=none guest-error=none sessions=1
 	 $attached guest-mac=52:54:00:00:00:09 queue-pairs=1
+	 features=0
 	 guest-mtu=1300 guest-current-mac=52:54:00:00:00:07
 	 $none
 	EOT
@@ -269,7 +271,7 @@ notifications() {
 	ip link add $P type pveth
 	at_exit "ip link del $P 2>/dev/null"
 	echo 1 >/proc/sys/net/ipv6/conf/$P/disable_ipv6
-	host portctl attach $P run "ip link set $P up" request request features=1 \
+	host portctl attach $P run "ip link set $P up" request request features=0x20 \
 		run "ip link set $P down" run "portctl request detach ifname=$P"
 	host ip link del $P
 	# The last of all

@@ -61,7 +61,12 @@ breaks() {
 			"publish: id 0 ok" "frame: id 0 length 60" "connected none $n") -
 }
 
-refused_features() { refuses features features=1 features=0x200000000 features=0x8000000000000000; }
+# What is not offered, and what needs something else: TSO, ECN and USO in either
+# direction
+refused_features() {
+	refuses features features={0x20,0x200000,0x200000000,0x8000000000000000} \
+		features={2,4,16,9,0x20000,0x90000}
+}
 
 refused_queues() { refuses queues queue-pairs=0 queue-pairs=3 queue-pairs=17 queue-pairs=65535; }
 
@@ -167,6 +172,42 @@ broken_reserved() {
 broken_offload() {
 	breaks offload "desc "{hdr-flags,gso-type,hdr-len,gso-size,csum-start,csum-offset,flags,hash}"=1 publish" \
 		"desc count=2 desc count=0 id=0 hash=1 publish"
+}
+
+# Offloads that were not agreed on, beside others that were
+broken_offload_beside_others() {
+	breaks offload "features=1 desc hdr-flags=1 gso-type="{1,4,5}" publish" \
+		"features=3 desc hdr-flags=1 gso-type="{4,5,0x81,3,0x80,0x85}" publish" \
+		"features=0x1f desc hdr-flags="{2,3,4,0x80}" publish" \
+		"features=0x1f desc hdr-flags=0 gso-type="{1,4,5}" publish" \
+		"features=0x1f desc hdr-flags=1 "{flags,hash}"=1 publish" \
+		"features=0x1f001f desc count=2 hdr-flags=1 desc count=0 id=0 hdr-flags=1 publish"
+}
+
+# Metadata that does not fit its frame makes that frame a bad one.
+bad_offload() {
+	local n
+	local -a steps
+
+	for n in "csum-start=60" "csum-start=14 csum-offset=45" "csum-start=65535" \
+		 "csum-start=14 csum-offset=65535" \
+		 "gso-type=1 csum-start=34 csum-offset=16 gso-size=0" \
+		 "gso-type=1 csum-start=34 csum-offset=6 gso-size=8" \
+		 "gso-type=1 csum-start=34 csum-offset=16 gso-size=65535" \
+		 "gso-type=4 csum-start=50 csum-offset=16 gso-size=8" \
+		 "gso-type=5 csum-start=34 csum-offset=6 gso-size=0" \
+		 "gso-type=5 csum-start=34 csum-offset=16 gso-size=8"; do
+		# shellcheck disable=SC2206 # several fields
+		steps+=(desc hdr-flags=1 $n publish)
+	done
+	test_port $P
+	portctl attach $P request features=0x1f "${steps[@]}" \
+		desc hdr-flags=1 csum-start=14 csum-offset=16 publish show |
+		sed 's/.* \(state=[^ ]*\).* \(g2h-frames=[^ ]*\).* \(g2h-bad=[^ ]*\).*/\1 \2 \3/' |
+		diff -u <(echo "request: connected"
+			printf 'publish: id %u bad\n' {0..9}
+			echo "publish: id 10 ok"
+			echo "state=connected g2h-frames=1 g2h-bad=10") -
 }
 
 # Frames that are none are answered, and counted, and nothing else.
@@ -382,6 +423,8 @@ run_tests \
 	broken_desc_id \
 	broken_reserved \
 	broken_offload \
+	broken_offload_beside_others \
+	bad_offload \
 	bad_frames \
 	window_of_others \
 	tiny_window \

@@ -85,6 +85,9 @@
 #define PVETH_MAX_FRAME_DESCS		64
 #define PVETH_MIN_BUF_SIZE		2048
 
+/* Segments of one frame with GSO_UDP_L4 */
+#define PVETH_MAX_USO_SEGMENTS		64
+
 #define PVETH_MIN_MTU			68
 #define PVETH_MAX_MTU			65521
 
@@ -103,7 +106,9 @@
  * is always the plain case: full checksums, frames no longer than the MTU, window mode.
  *
  * Bits 0 to 15 say what a guest may send, 16 to 31 what the host may send. "May send" means
- * that frames whose struct virtio_net_hdr_v1 says so are understood by the reader.
+ * that frames whose struct virtio_net_hdr_v1 says so are understood by the reader. A frame with a
+ * GSO type has a partial checksum (NEEDS_CSUM), is no longer than 65536 bytes, two VLAN tags and
+ * the Ethernet header, and, if it is GSO_UDP_L4, has at most PVETH_MAX_USO_SEGMENTS segments.
  */
 #define PVETH_F_G2H_CSUM		0	/* partial checksums (NEEDS_CSUM) */
 #define PVETH_F_G2H_TSO4		1	/* GSO_TCPV4; needs G2H_CSUM */
@@ -260,13 +265,14 @@ enum pveth_error {
 
 /**
  * struct pveth_host_page - the host's side of the window; only the host writes it
- * @magic: PVETH_MAGIC. Like all fields up to @features constant while the window exists.
+ * @magic: PVETH_MAGIC. Like all fields up to @window_size constant while the window exists.
  * @version_major: PVETH_VERSION_MAJOR.
  * @version_minor: PVETH_VERSION_MINOR of the host.
  * @host_peer: Peer ID to which the guest rings its doorbells (ivshmem).
  * @max_queue_pairs: Queue pairs that the host has doorbells for, 1 to PVETH_MAX_QUEUE_PAIRS.
  * @window_size: Bytes of the window, a power of two. The guest checks it against its BAR.
- * @features: PVETH_F bits that the host offers.
+ * @features: PVETH_F bits that the host offers. Written before @session becomes READY with a new
+ *	generation, and constant for that generation.
  * @reserved0: Zero.
  * @session: Session word, with enum pveth_host_state. Initially zero.
  * @peer: The guest's session word that was answered; written before @session becomes
@@ -448,8 +454,8 @@ struct pveth_ring {
  *   +-------+-------+-------+-------+-------+-------+-------+-------+
  *
  * A frame starts with its Ethernet header and has no frame check sequence. The sum of the lengths
- * does not overflow 64 bits; a frame that is longer than the reader's MTU, two VLAN tags and the
- * Ethernet header is no acceptable frame.
+ * does not overflow 64 bits; a frame without a GSO type that is longer than the reader's MTU, two
+ * VLAN tags and the Ethernet header is no acceptable frame.
  */
 struct pveth_desc {
 	__le64 addr;
