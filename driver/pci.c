@@ -212,8 +212,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 					PCI_IRQ_MSIX);
 	if (vectors < 0) {
 		dev_err(&pdev->dev,
-			"the device needs %u interrupt vectors, and at least %u\n",
-			PVETH_VECTOR_QUEUE + queue_pairs,
+			"the device needs at least %u interrupt vectors\n",
 			PVETH_VECTOR_QUEUE + 1);
 		err = vectors;
 		goto err_clear_master;

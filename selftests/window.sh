@@ -349,7 +349,7 @@ window_of_others() {
 	portctl window "$FILE" $WINDOW
 	made_of "good, but has no doorbells" <<-EOT
 	left alone
-	pveth DEVICE: the device needs 2 interrupt vectors, and at least 2
+	pveth DEVICE: the device needs at least 2 interrupt vectors
 	EOT
 }
 
