@@ -53,6 +53,28 @@ static struct pvh_port *pvh_port_get(struct genl_info *info)
 	return netdev_priv(netdev);
 }
 
+/* The port that a request names, locked inside RTNL, to be given back by
+ * pvh_port_unlock(); or an error, and nothing is locked.
+ */
+static struct pvh_port *pvh_port_lock(struct genl_info *info)
+{
+	struct pvh_port *port;
+
+	rtnl_lock();
+	port = pvh_port_get(info);
+	if (IS_ERR(port))
+		rtnl_unlock();
+	else
+		mutex_lock(&port->lock);
+	return port;
+}
+
+static void pvh_port_unlock(struct pvh_port *port)
+{
+	mutex_unlock(&port->lock);
+	rtnl_unlock();
+}
+
 static u32 pvh_port_state(const struct pvh_port *port)
 {
 	if (!port->att)
@@ -202,22 +224,21 @@ static int pvh_port_get_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!msg)
 		return -ENOMEM;
 
-	rtnl_lock();
-	port = pvh_port_get(info);
-	err = PTR_ERR_OR_ZERO(port);
-	if (!err) {
-		mutex_lock(&port->lock);
-		err = pvh_put_port(msg, port, info->snd_portid, info->snd_seq,
-				   0, PVETH_CMD_PORT_GET);
-		mutex_unlock(&port->lock);
+	port = pvh_port_lock(info);
+	if (IS_ERR(port)) {
+		err = PTR_ERR(port);
+		goto err_free;
 	}
-	rtnl_unlock();
-
-	if (err) {
-		nlmsg_free(msg);
-		return err;
-	}
+	err = pvh_put_port(msg, port, info->snd_portid, info->snd_seq, 0,
+			   PVETH_CMD_PORT_GET);
+	pvh_port_unlock(port);
+	if (err)
+		goto err_free;
 	return genlmsg_reply(msg, info);
+
+err_free:
+	nlmsg_free(msg);
+	return err;
 }
 
 static int pvh_port_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
@@ -341,13 +362,11 @@ static int pvh_attach_doit(struct sk_buff *skb, struct genl_info *info)
 	if (IS_ERR(att))
 		return PTR_ERR(att);
 
-	rtnl_lock();
-	port = pvh_port_get(info);
+	port = pvh_port_lock(info);
 	if (IS_ERR(port)) {
 		err = PTR_ERR(port);
-		goto unlock_rtnl;
+		goto out;
 	}
-	mutex_lock(&port->lock);
 	if (port->att) {
 		NL_SET_ERR_MSG(info->extack, "the port is attached already");
 		err = -EBUSY;
@@ -359,9 +378,8 @@ static int pvh_attach_doit(struct sk_buff *skb, struct genl_info *info)
 		pvh_port_install(port, att);
 		err = 0;
 	}
-	mutex_unlock(&port->lock);
-unlock_rtnl:
-	rtnl_unlock();
+	pvh_port_unlock(port);
+out:
 	if (err)
 		pvh_attachment_destroy(att);
 	return err;
@@ -372,22 +390,16 @@ static int pvh_detach_doit(struct sk_buff *skb, struct genl_info *info)
 	struct pvh_port *port;
 	int err = 0;
 
-	rtnl_lock();
-	port = pvh_port_get(info);
-	if (IS_ERR(port)) {
-		err = PTR_ERR(port);
-		goto unlock_rtnl;
-	}
-	mutex_lock(&port->lock);
+	port = pvh_port_lock(info);
+	if (IS_ERR(port))
+		return PTR_ERR(port);
 	if (port->att) {
 		pvh_port_detach(port);
 	} else {
 		NL_SET_ERR_MSG(info->extack, "the port is not attached");
 		err = -ENOTCONN;
 	}
-	mutex_unlock(&port->lock);
-unlock_rtnl:
-	rtnl_unlock();
+	pvh_port_unlock(port);
 	return err;
 }
 
@@ -404,13 +416,9 @@ static int pvh_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 
-	rtnl_lock();
-	port = pvh_port_get(info);
-	if (IS_ERR(port)) {
-		err = PTR_ERR(port);
-		goto unlock_rtnl;
-	}
-	mutex_lock(&port->lock);
+	port = pvh_port_lock(info);
+	if (IS_ERR(port))
+		return PTR_ERR(port);
 	if (port->att) {
 		ether_addr_copy(port->att->mac,
 				nla_data(info->attrs[PVETH_A_PORT_GUEST_MAC]));
@@ -419,9 +427,7 @@ static int pvh_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 		NL_SET_ERR_MSG(info->extack, "the port is not attached");
 		err = -ENOTCONN;
 	}
-	mutex_unlock(&port->lock);
-unlock_rtnl:
-	rtnl_unlock();
+	pvh_port_unlock(port);
 	return err;
 }
 
