@@ -225,6 +225,60 @@ guest_changes_its_address() {
 	[ "$(port_field 1 mac)" = "$old" ]
 }
 
+guest_address_is() {
+	[ "$(guest 1 "ip -j link show $interface" | jq -r '.[].address')" = "$1" ]
+}
+give_address() { host portctl request port-set ifname="$port" guest-mac="$1"; }
+
+# set_mtu MTU: the guest follows. What the host changed before that is known to
+# the guest then, too.
+set_mtu() {
+	host ip link set "$port" mtu "$1"
+	wait_for 20 guest_mtu_is "$1"
+}
+
+restore_address() {
+	local old=$1
+
+	give_address "$old"
+	guest 1 "ip link set $interface address $old"
+	ip link set "$port" mtu 1500
+	ip neighbour flush dev "$BRIDGE"
+	link_up 1
+}
+
+host_changes_the_guests_address() {
+	local old new=52:54:00:77:bb:01
+
+	old=$(port_field 1 mac)
+	at_exit "restore_address $old"
+	guest_address_is "$old"
+	give_address $new
+	wait_for 20 guest_address_is $new
+	wait_for 20 port_has 1 guest_mac $new
+	host ip neighbour flush dev "$BRIDGE"
+	link_up 1
+	neighbour_has "$(guest4 1)" $new
+	neighbour_has "$(guest6 1)" $new
+}
+
+# An address that somebody chose in the guest stays, until it is the host's again.
+own_address_is_left_alone() {
+	local old own=52:54:00:77:cc:01 new=52:54:00:77:bb
+
+	old=$(port_field 1 mac)
+	at_exit "restore_address $old"
+	in_guest 1 "ip link set $interface address $own"
+	give_address $new:01
+	set_mtu 1400
+	set_mtu 1500
+	guest_address_is $own
+	port_has 1 guest_mac $own
+	in_guest 1 "ip link set $interface address $new:01"
+	give_address $new:02
+	wait_for 20 guest_address_is $new:02
+}
+
 run_tests driver_loads_by_itself \
 	ethtool_says_who_it_is \
 	address_and_mtu_are_the_hosts \
@@ -236,4 +290,6 @@ run_tests driver_loads_by_itself \
 	counters_count_each_frame \
 	channels_are_the_queue_pairs \
 	napi_of_the_port_is_threaded \
-	guest_changes_its_address
+	guest_changes_its_address \
+	host_changes_the_guests_address \
+	own_address_is_left_alone
