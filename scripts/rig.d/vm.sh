@@ -30,6 +30,17 @@ replace_file()
 	mount --bind "$2" "$1"
 }
 
+# The machine's /tmp changes all the time, which neither 9p's cache nor an overlay
+# is made for. So the VM has its own, in which all that was there stays in reach:
+# the tree may be in there, and the current directory.
+own_tmp()
+{
+	mount --bind /tmp /run/rig/tmp
+	mount -t tmpfs -o mode=1777 tmp /tmp
+	set -- /run/rig/tmp/*
+	[ "$1" = '/run/rig/tmp/*' ] || $busybox ln -s "$@" /tmp/
+}
+
 # set_up NAME: mounts, modules and accounts
 set_up()
 {
@@ -38,13 +49,14 @@ set_up()
 	set -eE
 	trap 'die "line $LINENO: $BASH_COMMAND"' ERR
 	mount() { $busybox mount "$@"; }
-	$busybox mkdir -p /run/rig/bin /run/rig/home/.ssh
+	$busybox mkdir -p /run/rig/bin /run/rig/home/.ssh /run/rig/tmp
 
 	mount -t sysfs sysfs /sys
 	mount -t debugfs debugfs /sys/kernel/debug
 	$busybox mkdir -p /dev/pts /dev/shm
 	mount -t devpts -o ptmxmode=666 devpts /dev/pts
 	mount -t tmpfs shm /dev/shm
+	own_tmp
 	# As udev makes them
 	$busybox ln -s /proc/self/fd /dev/fd
 	$busybox ln -s /proc/self/fd/0 /dev/stdin
