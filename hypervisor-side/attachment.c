@@ -12,7 +12,6 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/log2.h>
-#include <linux/mm.h>
 #include <linux/netlink.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
@@ -152,7 +151,7 @@ static int pvh_account(struct pvh_attachment *att,
 		if (new > limit) {
 			free_uid(user);
 			NL_SET_ERR_MSG(extack,
-				       "the window exceeds the limit of locked memory (RLIMIT_MEMLOCK)");
+				       "the memory exceeds the limit of locked memory (RLIMIT_MEMLOCK)");
 			return -ENOBUFS;
 		}
 	} while (!atomic_long_try_cmpxchg(&user->locked_vm, &old, new));
@@ -168,76 +167,88 @@ static void pvh_unaccount(struct pvh_attachment *att)
 	free_uid(att->user);
 }
 
-static int pvh_window_pin(struct pvh_attachment *att, unsigned long addr,
-			  struct netlink_ext_ack *extack)
+static int pvh_check_request(const struct pvh_attach_request *request,
+			     struct netlink_ext_ack *extack)
 {
-	unsigned long done = 0;
-	int n, err;
+	const struct pvh_span *window = &request->window;
+	const struct pvh_span *region = request->region;
+	const struct pvh_span *other;
+	u32 i;
 
-	att->pages = kvcalloc(att->pages_count, sizeof(*att->pages),
-			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!att->pages)
-		return -ENOMEM;
-
-	while (done < att->pages_count) {
-		n = pin_user_pages_fast(addr + (done << PAGE_SHIFT),
-					min_t(unsigned long, INT_MAX,
-					      att->pages_count - done),
-					FOLL_WRITE | FOLL_LONGTERM,
-					att->pages + done);
-		if (n <= 0) {
-			NL_SET_ERR_MSG(extack,
-				       "memory-addr and memory-len are not writable shared memory");
-			err = n ?: -EFAULT;
-			goto err_unpin;
-		}
-		done += n;
-	}
-
-	att->window = vmap(att->pages, att->pages_count, VM_MAP, PAGE_KERNEL);
-	if (!att->window) {
-		err = -ENOMEM;
-		goto err_unpin;
-	}
-	return 0;
-
-err_unpin:
-	unpin_user_pages(att->pages, done);
-	kvfree(att->pages);
-	return err;
-}
-
-static void pvh_window_unpin(struct pvh_attachment *att)
-{
-	vunmap(att->window);
-	unpin_user_pages_dirty_lock(att->pages, att->pages_count, true);
-	kvfree(att->pages);
-}
-
-static int pvh_window_check(unsigned long addr, u64 bytes,
-			    struct netlink_ext_ack *extack)
-{
-	if (bytes < PVH_MIN_WINDOW || bytes > PVH_MAX_WINDOW ||
-	    !is_power_of_2(bytes)) {
+	if (window->bytes < PVH_MIN_WINDOW || window->bytes > PVH_MAX_WINDOW ||
+	    !is_power_of_2(window->bytes)) {
 		NL_SET_ERR_MSG(extack,
 			       "memory-len must be a power of two from 64 KiB to 4 GiB");
 		return -EINVAL;
 	}
-	if (!PAGE_ALIGNED(addr)) {
+	if (!PAGE_ALIGNED(window->addr)) {
 		NL_SET_ERR_MSG(extack,
 			       "memory-addr must be aligned to a page");
 		return -EINVAL;
 	}
+	/* Pages of the guest are used through the kernel's mapping of all RAM. */
+	if (request->regions && !IS_ENABLED(CONFIG_64BIT)) {
+		NL_SET_ERR_MSG(extack, "direct mode needs a 64-bit kernel");
+		return -EOPNOTSUPP;
+	}
+	for (i = 0; i < request->regions; i++, region++) {
+		if (!region->bytes || region->bytes > PVH_MAX_REGION ||
+		    region->guest_addr + region->bytes < region->bytes ||
+		    !PAGE_ALIGNED(region->guest_addr | region->addr |
+				  region->bytes)) {
+			NL_SET_ERR_MSG(extack,
+				       "regions must be aligned to pages, not empty, and no larger than 512 GiB");
+			return -EINVAL;
+		}
+		for (other = request->region; other < region; other++)
+			if (region->guest_addr <
+			    other->guest_addr + other->bytes &&
+			    other->guest_addr <
+			    region->guest_addr + region->bytes) {
+				NL_SET_ERR_MSG(extack,
+					       "regions must not overlap");
+				return -EINVAL;
+			}
+	}
 	return 0;
 }
 
+/* Pin what is to be shared, and map the window. */
+static int pvh_share(struct pvh_attachment *att,
+		     const struct pvh_attach_request *request,
+		     struct netlink_ext_ack *extack)
+{
+	struct pvh_region *window = &att->window.regions[0];
+	int err;
+	u32 i;
+
+	err = pvh_memory_add(&att->window, &request->window, extack);
+	if (err)
+		return err;
+	att->window.floor = PVETH_MEMORY_OFFSET;
+	window->virt = vmap(window->pages, window->bytes >> PAGE_SHIFT, VM_MAP,
+			    PAGE_KERNEL);
+	if (!window->virt) {
+		err = -ENOMEM;
+		goto err_release;
+	}
+	for (i = 0; i < request->regions; i++) {
+		err = pvh_memory_add(&att->direct, &request->region[i], extack);
+		if (err)
+			goto err_release;
+	}
+	return 0;
+
+err_release:
+	pvh_memory_release(&att->direct);
+	pvh_memory_release(&att->window);
+	return err;
+}
+
 /**
- * pvh_attachment_create() - get hold of a window and its doorbells
- * @addr: where the window is in the current process
- * @bytes: its size
- * @vectors: number of doorbells in each direction
- * @kick_fds: eventfds that the guest signals
- * @call_fds: eventfds that signal the guest
+ * pvh_attachment_create() - get hold of a window, its doorbells and, for direct
+ *	mode, the guest's RAM
+ * @request: what and where they are, of any value
  * @extack: receives what is wrong with them
  *
  * The pages are pinned, and accounted to the current user unless it may lock
@@ -248,30 +259,32 @@ static int pvh_window_check(unsigned long addr, u64 bytes,
  * ERR_PTR().
  */
 struct pvh_attachment *
-pvh_attachment_create(unsigned long addr, u64 bytes, u16 vectors,
-		      const int *kick_fds, const int *call_fds,
+pvh_attachment_create(const struct pvh_attach_request *request,
 		      struct netlink_ext_ack *extack)
 {
 	struct pvh_attachment *att;
 	int err;
 	u32 i;
 
-	err = pvh_window_check(addr, bytes, extack);
+	err = pvh_check_request(request, extack);
 	if (err)
 		return ERR_PTR(err);
 
-	att = kzalloc(struct_size(att, doorbells, vectors), GFP_KERNEL_ACCOUNT);
+	att = kzalloc(struct_size(att, doorbells, request->vectors),
+		      GFP_KERNEL_ACCOUNT);
 	if (!att)
 		return ERR_PTR(-ENOMEM);
-	att->window_size = bytes;
-	att->pages_count = bytes >> PAGE_SHIFT;
-	att->vectors = vectors;
+	att->vectors = request->vectors;
+	att->pages_count = request->window.bytes >> PAGE_SHIFT;
+	for (i = 0; i < request->regions; i++)
+		att->pages_count += request->region[i].bytes >> PAGE_SHIFT;
 
-	for (i = 0; i < vectors; i++) {
+	for (i = 0; i < att->vectors; i++) {
 		att->doorbells[i].att = att;
 		att->doorbells[i].vector = i;
-		err = pvh_doorbell_get(&att->doorbells[i], kick_fds[i],
-				       call_fds[i], extack);
+		err = pvh_doorbell_get(&att->doorbells[i],
+				       request->kick_fds[i],
+				       request->call_fds[i], extack);
 		if (err)
 			goto err_put;
 	}
@@ -279,7 +292,7 @@ pvh_attachment_create(unsigned long addr, u64 bytes, u16 vectors,
 	err = pvh_account(att, extack);
 	if (err)
 		goto err_put;
-	err = pvh_window_pin(att, addr, extack);
+	err = pvh_share(att, request, extack);
 	if (err)
 		goto err_unaccount;
 	return att;
@@ -294,7 +307,7 @@ err_put:
 }
 
 /**
- * pvh_attachment_destroy() - let go of a window and its doorbells
+ * pvh_attachment_destroy() - let go of what a port shares with a guest
  * @att: the attachment; no session uses it any more
  *
  * Context: Process context. No doorbell is heard any more when it returns.
@@ -305,7 +318,8 @@ void pvh_attachment_destroy(struct pvh_attachment *att)
 
 	for (i = 0; i < att->vectors; i++)
 		pvh_doorbell_put(&att->doorbells[i]);
-	pvh_window_unpin(att);
+	pvh_memory_release(&att->direct);
+	pvh_memory_release(&att->window);
 	pvh_unaccount(att);
 	kfree(att);
 }

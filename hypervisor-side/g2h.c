@@ -5,21 +5,17 @@
  * Each frame is copied out of the guest's memory, since the guest may change
  * what is there at any time, and is completed at once.
  */
-#include <linux/nospec.h>
-
 #include "pveth_host.h"
 
 /**
  * pvh_g2h_init() - make the ring from the guest ready for a session
- * @q: the queue pair
- * @ring: address of the ring of frames
- * @done: address of the ring of completions
- * @size: entries of either, all checked
+ * @q: the queue pair, its rings mapped
+ * @size: entries of the rings
  */
-void pvh_g2h_init(struct pvh_queue *q, u64 ring, u64 done, u32 size)
+void pvh_g2h_init(struct pvh_queue *q, u32 size)
 {
-	pvring_cons_init(&q->g2h, q->window + ring, size, 0);
-	pvring_prod_init(&q->g2h_done, q->window + done, size, 0);
+	pvring_cons_init(&q->g2h, q->rings[PVH_RING_G2H], size, 0);
+	pvring_prod_init(&q->g2h_done, q->rings[PVH_RING_G2H_DONE], size, 0);
 	q->done_pending = 0;
 }
 
@@ -34,7 +30,7 @@ static enum pveth_error pvh_g2h_check(const struct pvh_queue *q,
 		return PVETH_ERR_OFFLOAD;
 	if (!len)
 		return PVETH_ERR_DESC_LEN;
-	if (!pvh_in_memory(q->window_size, le64_to_cpu(desc->addr), len))
+	if (!pvh_memory_find(q->memory, le64_to_cpu(desc->addr), len))
 		return PVETH_ERR_DESC_ADDR;
 	if (!first && (desc->id || desc->hdr.num_buffers))
 		return PVETH_ERR_RESERVED;
@@ -74,16 +70,19 @@ static enum pveth_error pvh_g2h_read(struct pvh_queue *q, u32 avail,
 /* Copy a frame out of the guest's memory. */
 static void pvh_g2h_copy(struct pvh_queue *q, struct sk_buff *skb, u32 descs)
 {
-	u32 i, len, offset = 0;
+	u32 i, len, piece, offset = 0;
+	const void *from;
 	u64 addr;
 
 	for (i = 0; i < descs; i++) {
 		addr = le64_to_cpu(q->descs[i].addr);
 		len = le32_to_cpu(q->descs[i].len);
-		addr = array_index_nospec(addr, q->window_size);
-		/* Cannot fail within the length of the skb. */
-		skb_store_bits(skb, offset, q->window + addr, len);
-		offset += len;
+		for (; len; len -= piece, addr += piece, offset += piece) {
+			piece = len;
+			from = pvh_memory_at(q->memory, addr, &piece);
+			/* Cannot fail within the length of the skb. */
+			skb_store_bits(skb, offset, from, piece);
+		}
 	}
 }
 

@@ -6,8 +6,6 @@
  * its skb is free at once. Without buffers the transmit queue stops, and the
  * guest is asked to ring when it has posted some.
  */
-#include <linux/nospec.h>
-
 #include "pveth_host.h"
 
 static struct netdev_queue *pvh_txq(const struct pvh_queue *q)
@@ -31,18 +29,16 @@ static u32 pvh_frame_bufs(const struct pvh_queue *q)
 
 /**
  * pvh_h2g_init() - make the ring to the guest ready for a session
- * @q: the queue pair
- * @post: address of the ring of buffers
- * @ring: address of the ring of frames
- * @size: entries of either, all checked
+ * @q: the queue pair, its rings mapped
+ * @size: entries of the rings
  */
-void pvh_h2g_init(struct pvh_queue *q, u64 post, u64 ring, u32 size)
+void pvh_h2g_init(struct pvh_queue *q, u32 size)
 {
 	struct netdev_queue *txq = pvh_txq(q);
 
 	__netif_tx_lock_bh(txq);
-	pvring_cons_init(&q->h2g_post, q->window + post, size, 0);
-	pvring_prod_init(&q->h2g, q->window + ring, size, 0);
+	pvring_cons_init(&q->h2g_post, q->rings[PVH_RING_H2G_POST], size, 0);
+	pvring_prod_init(&q->h2g, q->rings[PVH_RING_H2G], size, 0);
 	q->h2g_pending = 0;
 	q->running = true;
 	__netif_tx_unlock_bh(txq);
@@ -74,7 +70,7 @@ static enum pveth_error pvh_h2g_check(const struct pvh_queue *q,
 		return PVETH_ERR_RESERVED;
 	if (len < PVETH_MIN_BUF_SIZE)
 		return PVETH_ERR_DESC_LEN;
-	if (!pvh_in_memory(q->window_size, le64_to_cpu(buf->addr), len))
+	if (!pvh_memory_find(q->memory, le64_to_cpu(buf->addr), len))
 		return PVETH_ERR_DESC_ADDR;
 	if (le16_to_cpu(buf->id) > q->h2g.mask)
 		return PVETH_ERR_DESC_ID;
@@ -113,6 +109,21 @@ static int pvh_h2g_gather(struct pvh_queue *q, u32 frame_len)
 	return n;
 }
 
+/* Copy a piece of a frame into a buffer. */
+static void pvh_h2g_copy(const struct pvh_queue *q, const struct sk_buff *skb,
+			 u32 offset, u64 addr, u32 len)
+{
+	u32 piece;
+	void *to;
+
+	for (; len; len -= piece, addr += piece, offset += piece) {
+		piece = len;
+		to = pvh_memory_at(q->memory, addr, &piece);
+		/* Cannot fail within the length of the skb. */
+		skb_copy_bits(skb, offset, to, piece);
+	}
+}
+
 /* Copy a frame into the buffers that were gathered. The first descriptor is
  * @desc but for what the buffers make.
  */
@@ -120,17 +131,13 @@ static void pvh_h2g_write(struct pvh_queue *q, const struct sk_buff *skb,
 			  struct pveth_desc desc, u32 bufs)
 {
 	u32 i, len, offset = 0;
-	u64 addr;
 
 	pveth_desc_set_count(&desc, bufs);
 	for (i = 0; i < bufs; i++) {
 		const struct pveth_buf *buf = &q->bufs[i];
 
-		addr = le64_to_cpu(buf->addr);
-		addr = array_index_nospec(addr, q->window_size);
 		len = min_t(u32, skb->len - offset, le32_to_cpu(buf->len));
-		/* Cannot fail within the length of the skb. */
-		skb_copy_bits(skb, offset, q->window + addr, len);
+		pvh_h2g_copy(q, skb, offset, le64_to_cpu(buf->addr), len);
 		desc.len = cpu_to_le32(len);
 		desc.id = buf->id;
 		pvring_prod_write(&q->h2g, q->h2g_pending++, &desc,

@@ -141,16 +141,20 @@ static int pvh_put_attachment(struct sk_buff *msg, const struct pvh_port *port)
 	const struct pvh_attachment *att = port->att;
 	const struct pveth_guest_page *page = pvh_guest_page(att);
 	u8 mac[ETH_ALEN];
+	u32 mode;
 	u32 queue_pairs = att->vectors - PVETH_VECTOR_QUEUE;
-	u64 features = port->offer;
+	u64 features = pvh_offered(port);
 
 	if (port->session.state == PVH_SESSION_RUNNING) {
 		queue_pairs = port->session.queue_pairs;
 		features = port->features;
 	}
 	pveth_mac_from_word(le64_to_cpu(READ_ONCE(page->mac)), mac);
-	if (nla_put_u32(msg, PVETH_A_PORT_MODE, PVETH_MODE_WINDOW) ||
-	    pvh_put_u64(msg, PVETH_A_PORT_MEMORY_LEN, att->window_size) ||
+	mode = features & PVETH_FEATURE(PVETH_F_DIRECT) ? PVETH_MODE_DIRECT :
+							   PVETH_MODE_WINDOW;
+	if (nla_put_u32(msg, PVETH_A_PORT_MODE, mode) ||
+	    pvh_put_u64(msg, PVETH_A_PORT_MEMORY_LEN,
+			att->window.regions[0].bytes) ||
 	    nla_put_u16(msg, PVETH_A_PORT_HOST_PEER, att->host_peer) ||
 	    nla_put(msg, PVETH_A_PORT_GUEST_MAC, ETH_ALEN, att->mac) ||
 	    nla_put_u16(msg, PVETH_A_PORT_QUEUE_PAIRS, queue_pairs) ||
@@ -267,6 +271,13 @@ static int pvh_port_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len ?: err;
 }
 
+static const struct nla_policy
+pvh_region_policy[PVETH_A_PORT_REGION_MAX + 1] = {
+	[PVETH_A_PORT_REGION_GUEST_ADDR]	= { .type = NLA_U64 },
+	[PVETH_A_PORT_REGION_MEMORY_ADDR]	= { .type = NLA_U64 },
+	[PVETH_A_PORT_REGION_MEMORY_LEN]	= { .type = NLA_U64 },
+};
+
 /* Collect the attributes of one type. Returns how many there are, or -EMSGSIZE
  * if they are more than @max.
  */
@@ -296,14 +307,65 @@ static int pvh_check_guest_mac(struct genl_info *info)
 	return -EADDRNOTAVAIL;
 }
 
+static int pvh_get_span(struct nlattr *attr, struct pvh_span *span,
+			struct genl_info *info)
+{
+	struct nlattr *tb[PVETH_A_PORT_REGION_MAX + 1];
+	int err;
+
+	err = nla_parse_nested(tb, PVETH_A_PORT_REGION_MAX, attr,
+			       pvh_region_policy, info->extack);
+	if (err)
+		return err;
+	if (!tb[PVETH_A_PORT_REGION_GUEST_ADDR] ||
+	    !tb[PVETH_A_PORT_REGION_MEMORY_ADDR] ||
+	    !tb[PVETH_A_PORT_REGION_MEMORY_LEN]) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "a region needs guest-addr, memory-addr and memory-len");
+		return -EINVAL;
+	}
+	span->guest_addr = nla_get_u64(tb[PVETH_A_PORT_REGION_GUEST_ADDR]);
+	span->addr = nla_get_u64(tb[PVETH_A_PORT_REGION_MEMORY_ADDR]);
+	span->bytes = nla_get_u64(tb[PVETH_A_PORT_REGION_MEMORY_LEN]);
+	return 0;
+}
+
+static int pvh_get_regions(struct genl_info *info,
+			   struct pvh_attach_request *request)
+{
+	struct nlattr *attr;
+	int rem, err;
+
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
+		if (nla_type(attr) != PVETH_A_PORT_REGION)
+			continue;
+		if (request->regions == PVETH_MAX_REGIONS) {
+			NL_SET_ERR_MSG_ATTR(info->extack, attr,
+					    "there are at most 8 regions");
+			return -EMSGSIZE;
+		}
+		err = pvh_get_span(attr, &request->region[request->regions++],
+				   info);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static bool pvh_span_ok(const struct pvh_span *span)
+{
+	return span->addr == (unsigned long)span->addr &&
+	       span->bytes == (size_t)span->bytes;
+}
+
 /* Get hold of what a request to attach describes. */
 static struct pvh_attachment *pvh_get_attachment(struct genl_info *info)
 {
-	int kick_fds[PVETH_MAX_FDS], call_fds[PVETH_MAX_FDS];
+	struct pvh_attach_request request = {};
 	struct nlattr **attrs = info->attrs;
 	struct pvh_attachment *att;
 	int kicks, calls, err;
-	u64 addr;
+	u32 i;
 
 	if (GENL_REQ_ATTR_CHECK(info, PVETH_A_PORT_MEMORY_ADDR) ||
 	    GENL_REQ_ATTR_CHECK(info, PVETH_A_PORT_MEMORY_LEN) ||
@@ -315,35 +377,34 @@ static struct pvh_attachment *pvh_get_attachment(struct genl_info *info)
 			       "attach needs memory-addr, memory-len, host-peer, guest-mac, kick-fd and call-fd");
 		return ERR_PTR(-EINVAL);
 	}
-	if (attrs[PVETH_A_PORT_MODE] &&
-	    nla_get_u32(attrs[PVETH_A_PORT_MODE]) != PVETH_MODE_WINDOW) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attrs[PVETH_A_PORT_MODE],
-				    "only window mode is supported");
-		return ERR_PTR(-EOPNOTSUPP);
-	}
 	err = pvh_check_guest_mac(info);
 	if (err)
 		return ERR_PTR(err);
 
-	kicks = pvh_get_fds(info, PVETH_A_PORT_KICK_FD, kick_fds,
-			    ARRAY_SIZE(kick_fds));
-	calls = pvh_get_fds(info, PVETH_A_PORT_CALL_FD, call_fds,
-			    ARRAY_SIZE(call_fds));
+	kicks = pvh_get_fds(info, PVETH_A_PORT_KICK_FD, request.kick_fds,
+			    ARRAY_SIZE(request.kick_fds));
+	calls = pvh_get_fds(info, PVETH_A_PORT_CALL_FD, request.call_fds,
+			    ARRAY_SIZE(request.call_fds));
 	if (kicks <= PVETH_VECTOR_QUEUE || kicks != calls) {
 		NL_SET_ERR_MSG(info->extack,
 			       "there must be as many kick-fd as call-fd, from 2 to 17");
 		return ERR_PTR(-EINVAL);
 	}
+	request.vectors = kicks;
 
-	addr = nla_get_u64(attrs[PVETH_A_PORT_MEMORY_ADDR]);
-	if (addr != (unsigned long)addr) {
+	request.window.addr = nla_get_u64(attrs[PVETH_A_PORT_MEMORY_ADDR]);
+	request.window.bytes = nla_get_u64(attrs[PVETH_A_PORT_MEMORY_LEN]);
+	err = pvh_get_regions(info, &request);
+	if (err)
+		return ERR_PTR(err);
+	for (i = 0; i < request.regions && pvh_span_ok(&request.region[i]); i++)
+		;
+	if (i < request.regions || !pvh_span_ok(&request.window)) {
 		NL_SET_ERR_MSG_ATTR(info->extack, attrs[PVETH_A_PORT_MEMORY_ADDR],
 				    "memory-addr is not an address of this process");
 		return ERR_PTR(-EFAULT);
 	}
-	att = pvh_attachment_create(addr,
-				    nla_get_u64(attrs[PVETH_A_PORT_MEMORY_LEN]),
-				    kicks, kick_fds, call_fds, info->extack);
+	att = pvh_attachment_create(&request, info->extack);
 	if (IS_ERR(att))
 		return att;
 	att->host_peer = nla_get_u16(attrs[PVETH_A_PORT_HOST_PEER]);
@@ -435,14 +496,13 @@ static const struct nla_policy pvh_port_policy[PVETH_A_PORT_MAX + 1] = {
 	[PVETH_A_PORT_IFINDEX]		= NLA_POLICY_MIN(NLA_U32, 1),
 	[PVETH_A_PORT_IFNAME]		= { .type = NLA_NUL_STRING,
 					    .len = IFNAMSIZ - 1 },
-	[PVETH_A_PORT_MODE]		= NLA_POLICY_MAX(NLA_U32,
-							 PVETH_MODE_DIRECT),
 	[PVETH_A_PORT_MEMORY_ADDR]	= { .type = NLA_U64 },
 	[PVETH_A_PORT_MEMORY_LEN]	= { .type = NLA_U64 },
 	[PVETH_A_PORT_HOST_PEER]	= { .type = NLA_U16 },
 	[PVETH_A_PORT_GUEST_MAC]	= NLA_POLICY_EXACT_LEN(ETH_ALEN),
 	[PVETH_A_PORT_KICK_FD]		= { .type = NLA_S32 },
 	[PVETH_A_PORT_CALL_FD]		= { .type = NLA_S32 },
+	[PVETH_A_PORT_REGION]		= NLA_POLICY_NESTED(pvh_region_policy),
 };
 
 static const struct genl_ops pvh_ops[] = {

@@ -5,6 +5,7 @@
  * port.c        the network device, one for each guest
  * attachment.c  the transport: a guest's window and doorbells, and nothing of
  *               them elsewhere
+ * memory.c      what descriptors point into
  * session.c     the handshake with the guest
  * g2h.c         frames from the guest
  * h2g.c         frames to the guest
@@ -15,11 +16,15 @@
 #define _PVETH_HOST_H
 
 #include <linux/irq_work.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+
+#include <linux/pveth_netlink.h>
 
 #include "pveth_net.h"
 
@@ -27,7 +32,6 @@ struct eventfd_ctx;
 struct file;
 struct net;
 struct netlink_ext_ack;
-struct page;
 struct user_struct;
 
 /* A guest that takes no frames for so long holds up nobody any more. */
@@ -36,6 +40,65 @@ struct user_struct;
 /* Windows have a size within these bounds, so that what they pin is bounded */
 #define PVH_MIN_WINDOW		(64ULL << 10)
 #define PVH_MAX_WINDOW		(4ULL << 30)
+/* A region of the guest's RAM has this size at most. */
+#define PVH_MAX_REGION		(512ULL << 30)
+
+/**
+ * struct pvh_region - memory that is contiguous for the guest
+ * @start: its address there
+ * @bytes: its size; this and all addresses are multiples of PAGE_SIZE
+ * @pages: its pages, pinned
+ * @virt: where all of it is mapped, or NULL
+ */
+struct pvh_region {
+	u64 start;
+	u64 bytes;
+	struct page **pages;
+	void *virt;
+};
+
+/**
+ * struct pvh_span - memory to be shared, as a request describes it
+ * @guest_addr: its address in the guest
+ * @addr: its address in the current process
+ * @bytes: its size
+ */
+struct pvh_span {
+	u64 guest_addr;
+	u64 addr;
+	u64 bytes;
+};
+
+/**
+ * struct pvh_attach_request - what userspace wants a port to share with a guest
+ * @window: the window
+ * @regions: number of @region
+ * @region: the guest's RAM, for direct mode
+ * @vectors: number of doorbells in each direction
+ * @kick_fds: eventfds that the guest signals
+ * @call_fds: eventfds that signal the guest
+ */
+struct pvh_attach_request {
+	struct pvh_span window;
+	u32 regions;
+	struct pvh_span region[PVETH_MAX_REGIONS];
+	u16 vectors;
+	int kick_fds[PVETH_MAX_FDS];
+	int call_fds[PVETH_MAX_FDS];
+};
+
+/**
+ * struct pvh_memory - what descriptors point into: the window, or in direct mode
+ *	the guest's RAM
+ * @floor: the lowest address that is for rings and buffers
+ * @count: number of @regions
+ * @regions: its parts
+ */
+struct pvh_memory {
+	u64 floor;
+	u32 count;
+	struct pvh_region regions[PVETH_MAX_REGIONS];
+};
 
 /**
  * struct pvh_doorbell - the doorbells of a vector, one for each direction
@@ -60,10 +123,9 @@ struct pvh_doorbell {
 /**
  * struct pvh_attachment - what a port shares with a guest
  * @port: the port, set when it is connected to one
- * @window: start of the window, mapped
- * @window_size: its size in bytes
- * @pages: pages of the window, pinned
- * @pages_count: how many
+ * @window: the window, one region
+ * @direct: the guest's RAM, if it may use direct mode, else without a region
+ * @pages_count: pages of both
  * @user: whose locked memory they count as, or NULL if they are not accounted
  * @host_peer: peer ID that the guest rings
  * @mac: the guest's MAC address
@@ -73,9 +135,8 @@ struct pvh_doorbell {
  */
 struct pvh_attachment {
 	struct pvh_port *port;
-	void *window;
-	u64 window_size;
-	struct page **pages;
+	struct pvh_memory window;
+	struct pvh_memory direct;
 	unsigned long pages_count;
 	struct user_struct *user;
 	u16 host_peer;
@@ -83,6 +144,14 @@ struct pvh_attachment {
 	bool closed;
 	u16 vectors;
 	struct pvh_doorbell doorbells[];
+};
+
+/* As in &struct pveth_queue_pair */
+enum pvh_ring_index {
+	PVH_RING_G2H,
+	PVH_RING_G2H_DONE,
+	PVH_RING_H2G_POST,
+	PVH_RING_H2G,
 };
 
 /**
@@ -96,8 +165,8 @@ struct pvh_attachment {
  *
  * Constant while a session runs:
  * @call: rings the guest
- * @window: start of the window
- * @window_size: its size in bytes
+ * @memory: what addresses point into
+ * @rings: the rings, by enum pvh_ring_index, mapped
  *
  * @g2h: frames from the guest. Used by @napi only, as all up to @g2h_stats.
  * @g2h_done: their completions
@@ -123,8 +192,8 @@ struct pvh_queue {
 	atomic64_t calls;
 
 	struct eventfd_ctx *call;
-	void *window;
-	u64 window_size;
+	const struct pvh_memory *memory;
+	struct pveth_ring *rings[PVETH_RINGS_PER_PAIR];
 
 	/* From the guest */
 	struct pvring_cons g2h ____cacheline_aligned_in_smp;
@@ -220,22 +289,67 @@ struct pvh_port {
 static inline struct pveth_host_page *
 pvh_host_page(const struct pvh_attachment *att)
 {
-	return att->window + PVETH_HOST_PAGE_OFFSET;
+	return att->window.regions[0].virt + PVETH_HOST_PAGE_OFFSET;
 }
 
 static inline struct pveth_guest_page *
 pvh_guest_page(const struct pvh_attachment *att)
 {
-	return att->window + PVETH_GUEST_PAGE_OFFSET;
+	return att->window.regions[0].virt + PVETH_GUEST_PAGE_OFFSET;
 }
 
-/* Is it in the part of the window that is for rings and buffers? Addresses and
- * lengths are the guest's: no sum of the two is made.
+/**
+ * pvh_memory_find() - where is a piece of memory that the guest names?
+ * @mem: the memory
+ * @addr: its address, of any value
+ * @bytes: its length, of any value: no sum of the two is made
+ *
+ * Return: the region that all of it is in, or NULL if there is none.
  */
-static inline bool pvh_in_memory(u64 window_size, u64 addr, u64 bytes)
+static inline const struct pvh_region *
+pvh_memory_find(const struct pvh_memory *mem, u64 addr, u64 bytes)
 {
-	return addr >= PVETH_MEMORY_OFFSET && addr <= window_size &&
-	       bytes <= window_size - addr;
+	const struct pvh_region *region = mem->regions;
+	u32 i;
+
+	if (addr < mem->floor)
+		return NULL;
+	for (i = 0; i < mem->count; i++, region++)
+		if (addr >= region->start &&
+		    addr - region->start <= region->bytes &&
+		    bytes <= region->bytes - (addr - region->start))
+			return region;
+	return NULL;
+}
+
+/**
+ * pvh_memory_at() - get at memory that pvh_memory_find() knows
+ * @mem: the memory
+ * @addr: its address
+ * @len: its length, not zero; is reduced to what is contiguous
+ *
+ * Return: where it is.
+ */
+static inline void *pvh_memory_at(const struct pvh_memory *mem, u64 addr,
+				  u32 *len)
+{
+	const struct pvh_region *region = pvh_memory_find(mem, addr, *len);
+	unsigned long offset = addr - region->start;
+
+	offset = array_index_nospec(offset, region->bytes);
+	if (region->virt)
+		return region->virt + offset;
+
+	*len = min_t(u32, *len, PAGE_SIZE - offset_in_page(offset));
+	return page_address(region->pages[offset >> PAGE_SHIFT]) +
+	       offset_in_page(offset);
+}
+
+/* PVETH_F bits that a guest may accept */
+static inline u64 pvh_offered(const struct pvh_port *port)
+{
+	return port->offer | (port->att->direct.count ?
+			      PVETH_FEATURE(PVETH_F_DIRECT) : 0);
 }
 
 /* port.c APIs: */
@@ -245,12 +359,18 @@ void pvh_port_detach(struct pvh_port *port);
 
 /* attachment.c APIs: */
 struct pvh_attachment *
-pvh_attachment_create(unsigned long addr, u64 bytes, u16 vectors,
-		      const int *kick_fds, const int *call_fds,
+pvh_attachment_create(const struct pvh_attach_request *request,
 		      struct netlink_ext_ack *extack);
 void pvh_attachment_listen(struct pvh_attachment *att, struct pvh_port *port);
 void pvh_attachment_destroy(struct pvh_attachment *att);
 void pvh_ring_doorbell(struct eventfd_ctx *call);
+
+/* memory.c APIs: */
+int pvh_memory_add(struct pvh_memory *mem, const struct pvh_span *span,
+		   struct netlink_ext_ack *extack);
+void pvh_memory_release(struct pvh_memory *mem);
+void *pvh_memory_map(const struct pvh_memory *mem, u64 addr, u64 bytes);
+void pvh_memory_unmap(const struct pvh_memory *mem, void *virt);
 
 /* session.c APIs: */
 void pvh_session_init(struct pvh_port *port);
@@ -262,13 +382,13 @@ void pvh_session_break(struct pvh_port *port, enum pveth_error error);
 void pvh_session_publish_config(struct pvh_port *port);
 
 /* g2h.c APIs: */
-void pvh_g2h_init(struct pvh_queue *q, u64 ring, u64 done, u32 size);
+void pvh_g2h_init(struct pvh_queue *q, u32 size);
 void pvh_g2h_kick(struct pvh_queue *q);
 void pvh_g2h_schedule(struct irq_work *work);
 int pvh_poll(struct napi_struct *napi, int budget);
 
 /* h2g.c APIs: */
-void pvh_h2g_init(struct pvh_queue *q, u64 post, u64 ring, u32 size);
+void pvh_h2g_init(struct pvh_queue *q, u32 size);
 void pvh_h2g_uninit(struct pvh_queue *q);
 netdev_tx_t pvh_start_xmit(struct sk_buff *skb, struct net_device *netdev);
 void pvh_h2g_stalled(struct timer_list *timer);

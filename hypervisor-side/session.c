@@ -38,13 +38,13 @@ struct pvh_ring {
 };
 
 static enum pveth_error pvh_check_ring(const struct pvh_ring *rings, u32 n,
-				       u64 window_size)
+				       const struct pvh_memory *mem)
 {
 	const struct pvh_ring *ring = &rings[n];
 	u32 i;
 
 	if (!IS_ALIGNED(ring->addr, PVETH_LINE_SIZE) ||
-	    !pvh_in_memory(window_size, ring->addr, ring->bytes))
+	    !pvh_memory_find(mem, ring->addr, ring->bytes))
 		return PVETH_ERR_RING_ADDR;
 	for (i = 0; i < n; i++)
 		if (ring->addr < rings[i].addr + rings[i].bytes &&
@@ -59,34 +59,78 @@ static bool pvh_ring_size_ok(u32 size)
 	       !(size & (size - 1));
 }
 
-static enum pveth_error pvh_check_queue(const struct pveth_queue_pair *pair,
-					struct pvh_ring *rings, u32 n,
-					u64 window_size)
+static void pvh_get_rings(const struct pveth_queue_pair *pair,
+			  struct pvh_ring *rings)
 {
 	u32 g2h_size = le32_to_cpu(pair->g2h_size);
 	u32 h2g_size = le32_to_cpu(pair->h2g_size);
+
+	rings[PVH_RING_G2H] = (struct pvh_ring) {
+		.addr	= le64_to_cpu(pair->g2h),
+		.bytes	= pvring_bytes(g2h_size, sizeof(struct pveth_desc)),
+	};
+	rings[PVH_RING_G2H_DONE] = (struct pvh_ring) {
+		.addr	= le64_to_cpu(pair->g2h_done),
+		.bytes	= pvring_bytes(g2h_size, sizeof(struct pveth_done)),
+	};
+	rings[PVH_RING_H2G_POST] = (struct pvh_ring) {
+		.addr	= le64_to_cpu(pair->h2g_post),
+		.bytes	= pvring_bytes(h2g_size, sizeof(struct pveth_buf)),
+	};
+	rings[PVH_RING_H2G] = (struct pvh_ring) {
+		.addr	= le64_to_cpu(pair->h2g),
+		.bytes	= pvring_bytes(h2g_size, sizeof(struct pveth_desc)),
+	};
+}
+
+static enum pveth_error pvh_check_queue(const struct pveth_queue_pair *pair,
+					struct pvh_ring *rings, u32 n,
+					const struct pvh_memory *mem)
+{
 	enum pveth_error error;
 	u32 i;
 
 	if (memchr_inv(pair->reserved, 0, sizeof(pair->reserved)))
 		return PVETH_ERR_RESERVED;
-	if (!pvh_ring_size_ok(g2h_size) || !pvh_ring_size_ok(h2g_size))
+	if (!pvh_ring_size_ok(le32_to_cpu(pair->g2h_size)) ||
+	    !pvh_ring_size_ok(le32_to_cpu(pair->h2g_size)))
 		return PVETH_ERR_RING_SIZE;
 
-	rings[n + 0].addr = le64_to_cpu(pair->g2h);
-	rings[n + 0].bytes = pvring_bytes(g2h_size, sizeof(struct pveth_desc));
-	rings[n + 1].addr = le64_to_cpu(pair->g2h_done);
-	rings[n + 1].bytes = pvring_bytes(g2h_size, sizeof(struct pveth_done));
-	rings[n + 2].addr = le64_to_cpu(pair->h2g_post);
-	rings[n + 2].bytes = pvring_bytes(h2g_size, sizeof(struct pveth_buf));
-	rings[n + 3].addr = le64_to_cpu(pair->h2g);
-	rings[n + 3].bytes = pvring_bytes(h2g_size, sizeof(struct pveth_desc));
+	pvh_get_rings(pair, &rings[n]);
 	for (i = n; i < n + PVETH_RINGS_PER_PAIR; i++) {
-		error = pvh_check_ring(rings, i, window_size);
+		error = pvh_check_ring(rings, i, mem);
 		if (error)
 			return error;
 	}
 	return PVETH_ERR_NONE;
+}
+
+/* Is the guest's RAM where the region table says? */
+static enum pveth_error pvh_check_memory(const struct pvh_memory *mem,
+					 const struct pveth_guest_page *page)
+{
+	u32 i, bytes = sizeof(page->check);
+	const __le64 *found;
+	u64 addr;
+
+	for (i = 0; i < PVETH_CHECKS; i++) {
+		addr = le64_to_cpu(page->check_addr[i]);
+		if (!IS_ALIGNED(addr, bytes) ||
+		    !pvh_memory_find(mem, addr, bytes))
+			return PVETH_ERR_MEMORY;
+		found = pvh_memory_at(mem, addr, &bytes);
+		if (READ_ONCE(*found) != page->check)
+			return PVETH_ERR_MEMORY;
+	}
+	return PVETH_ERR_NONE;
+}
+
+/* What the addresses of a session with these features point into */
+static const struct pvh_memory *
+pvh_session_memory(const struct pvh_attachment *att, u64 features)
+{
+	return features & PVETH_FEATURE(PVETH_F_DIRECT) ? &att->direct :
+							  &att->window;
 }
 
 static bool pvh_features_ok(u64 features, u64 offer)
@@ -104,22 +148,80 @@ static enum pveth_error pvh_check_request(const struct pvh_attachment *att,
 {
 	struct pvh_ring rings[PVETH_MAX_QUEUE_PAIRS * PVETH_RINGS_PER_PAIR];
 	u32 queue_pairs = le16_to_cpu(page->queue_pairs);
+	u64 features = le64_to_cpu(page->features);
+	const struct pvh_memory *mem;
 	enum pveth_error error;
 	u32 i;
 
-	if (!pvh_features_ok(le64_to_cpu(page->features), att->port->offer))
+	if (!pvh_features_ok(features, pvh_offered(att->port)))
 		return PVETH_ERR_FEATURES;
 	if (!queue_pairs || queue_pairs > att->vectors - PVETH_VECTOR_QUEUE)
 		return PVETH_ERR_QUEUES;
 	if (page->reserved0 ||
 	    memchr_inv(page->reserved1, 0, sizeof(page->reserved1)))
 		return PVETH_ERR_RESERVED;
-	for (i = 0; i < queue_pairs; i++) {
-		error = pvh_check_queue(&page->queue[i], rings,
-					i * PVETH_RINGS_PER_PAIR,
-					att->window_size);
+
+	mem = pvh_session_memory(att, features);
+	if (mem == &att->direct) {
+		error = pvh_check_memory(mem, page);
 		if (error)
 			return error;
+	}
+	for (i = 0; i < queue_pairs; i++) {
+		error = pvh_check_queue(&page->queue[i], rings,
+					i * PVETH_RINGS_PER_PAIR, mem);
+		if (error)
+			return error;
+	}
+	return PVETH_ERR_NONE;
+}
+
+static void pvh_queue_unmap(struct pvh_queue *q)
+{
+	u32 i;
+
+	for (i = 0; i < PVETH_RINGS_PER_PAIR; i++) {
+		if (q->rings[i])
+			pvh_memory_unmap(q->memory, q->rings[i]);
+		q->rings[i] = NULL;
+	}
+}
+
+/* Map the rings of a queue pair, which are sound. */
+static bool pvh_queue_map(struct pvh_queue *q,
+			  const struct pveth_queue_pair *pair,
+			  const struct pvh_memory *mem)
+{
+	struct pvh_ring rings[PVETH_RINGS_PER_PAIR];
+	u32 i;
+
+	q->memory = mem;
+	pvh_get_rings(pair, rings);
+	for (i = 0; i < PVETH_RINGS_PER_PAIR; i++) {
+		q->rings[i] = pvh_memory_map(mem, rings[i].addr,
+					     rings[i].bytes);
+		if (!q->rings[i]) {
+			pvh_queue_unmap(q);
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum pveth_error pvh_queues_map(struct pvh_port *port,
+				       const struct pveth_guest_page *request)
+{
+	u64 features = le64_to_cpu(request->features);
+	const struct pvh_memory *mem;
+	u32 i;
+
+	mem = pvh_session_memory(port->att, features);
+	for (i = 0; i < le16_to_cpu(request->queue_pairs); i++) {
+		if (pvh_queue_map(&port->queues[i], &request->queue[i], mem))
+			continue;
+		while (i--)
+			pvh_queue_unmap(&port->queues[i]);
+		return PVETH_ERR_NO_MEMORY;
 	}
 	return PVETH_ERR_NONE;
 }
@@ -127,16 +229,11 @@ static enum pveth_error pvh_check_request(const struct pvh_attachment *att,
 static void pvh_queue_init(struct pvh_port *port, u32 index,
 			   const struct pveth_queue_pair *pair)
 {
-	struct pvh_attachment *att = port->att;
 	struct pvh_queue *q = &port->queues[index];
 
-	q->call = att->doorbells[PVETH_VECTOR_QUEUE + index].call;
-	q->window = att->window;
-	q->window_size = att->window_size;
-	pvh_g2h_init(q, le64_to_cpu(pair->g2h), le64_to_cpu(pair->g2h_done),
-		     le32_to_cpu(pair->g2h_size));
-	pvh_h2g_init(q, le64_to_cpu(pair->h2g_post), le64_to_cpu(pair->h2g),
-		     le32_to_cpu(pair->h2g_size));
+	q->call = port->att->doorbells[PVETH_VECTOR_QUEUE + index].call;
+	pvh_g2h_init(q, le32_to_cpu(pair->g2h_size));
+	pvh_h2g_init(q, le32_to_cpu(pair->h2g_size));
 }
 
 /* Tell the guest, and start the queues. */
@@ -188,6 +285,7 @@ static void pvh_session_end(struct pvh_port *port, u32 gen, u32 state)
 		for (i = 0; i < s->queue_pairs; i++) {
 			napi_disable(&port->queues[i].napi);
 			pvh_h2g_uninit(&port->queues[i]);
+			pvh_queue_unmap(&port->queues[i]);
 		}
 	}
 	pvh_session_set_word(port, gen, state);
@@ -236,6 +334,8 @@ static void pvh_session_answer(struct pvh_port *port, u32 guest)
 		if (le32_to_cpu(request->host_gen) != pvh_session_gen(port))
 			goto free;
 		error = pvh_check_request(att, request);
+		if (!error)
+			error = pvh_queues_map(port, request);
 	}
 
 	s->peer = guest;
@@ -320,7 +420,8 @@ void pvh_session_attach(struct pvh_port *port)
 	WRITE_ONCE(page->version_minor, cpu_to_le16(PVETH_VERSION_MINOR));
 	WRITE_ONCE(page->host_peer, cpu_to_le16(att->host_peer));
 	WRITE_ONCE(page->max_queue_pairs, cpu_to_le16(queue_pairs));
-	WRITE_ONCE(page->window_size, cpu_to_le64(att->window_size));
+	WRITE_ONCE(page->window_size,
+		   cpu_to_le64(att->window.regions[0].bytes));
 	pvh_session_publish_config(port);
 	pvh_session_set_word(port, pveth_session_gen(found), PVETH_HOST_DOWN);
 	/* Last, so that a page with a magic is complete */
@@ -342,7 +443,7 @@ void pvh_session_open(struct pvh_port *port)
 	lockdep_assert_held(&port->lock);
 	port->session.state = PVH_SESSION_READY;
 	WRITE_ONCE(pvh_host_page(port->att)->features,
-		   cpu_to_le64(port->offer));
+		   cpu_to_le64(pvh_offered(port)));
 	/* Twice, so that it is not taken for the end of a session. */
 	gen = pveth_session_next_gen(pvh_session_gen(port));
 	pvh_session_set_word(port, pveth_session_next_gen(gen),

@@ -61,6 +61,7 @@ static_assert(offsetof(struct pveth_host_page, link) == 256);
 static_assert(offsetof(struct pveth_host_page, mac) == 264);
 static_assert(sizeof(struct pveth_guest_page) == PVETH_PAGE_SIZE);
 static_assert(offsetof(struct pveth_guest_page, features) == 8);
+static_assert(offsetof(struct pveth_guest_page, check) == 24);
 static_assert(offsetof(struct pveth_guest_page, mtu) == 128);
 static_assert(offsetof(struct pveth_guest_page, mac) == 136);
 static_assert(offsetof(struct pveth_guest_page, queue) == 256);

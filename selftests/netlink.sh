@@ -82,8 +82,7 @@ bad_attributes() {
 	refused EINVAL "(state)" portctl attach $P state=1
 	refused EINVAL "(memory-len)" portctl attach $P memory-len=hex:00001000
 	refused EINVAL "(host-peer)" portctl attach $P host-peer=hex:01
-	refused EOPNOTSUPP "only window mode is supported (mode)" portctl attach $P mode=1
-	refused ERANGE "(mode)" portctl attach $P mode=2
+	refused EINVAL "(mode)" portctl attach $P mode=1
 	refused EOPNOTSUPP "" portctl request 77 ifname=$P
 }
 

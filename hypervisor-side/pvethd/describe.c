@@ -30,6 +30,7 @@ static const char *const error_names[] = {
 	[PVETH_ERR_DESC_ID] = "desc-id",
 	[PVETH_ERR_OFFLOAD] = "offload",
 	[PVETH_ERR_NO_MEMORY] = "no-memory",
+	[PVETH_ERR_MEMORY] = "memory",
 };
 
 static const char *const stat_names[] = {

@@ -175,7 +175,6 @@ int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *gu
 		return ret;
 	nlh = genl_request(buffer, pveth_id, PVETH_CMD_ATTACH, PVETH_FAMILY_VERSION);
 	mnl_attr_put_u32(nlh, PVETH_A_PORT_IFINDEX, ifindex);
-	mnl_attr_put_u32(nlh, PVETH_A_PORT_MODE, PVETH_MODE_WINDOW);
 	mnl_attr_put_u64(nlh, PVETH_A_PORT_MEMORY_ADDR, (uintptr_t)window);
 	mnl_attr_put_u64(nlh, PVETH_A_PORT_MEMORY_LEN, guest->window_size);
 	mnl_attr_put_u16(nlh, PVETH_A_PORT_HOST_PEER, PVETHD_PEER_HOST);

@@ -72,6 +72,9 @@
  */
 #define PVETH_LINE_SIZE			128
 
+/* Places at which the host sees that the guest's memory is where it believes */
+#define PVETH_CHECKS			2
+
 #define PVETH_MAX_QUEUE_PAIRS		16
 #define PVETH_RINGS_PER_PAIR		4
 
@@ -243,6 +246,7 @@ enum pveth_guest_state {
  * @PVETH_ERR_DESC_ID: An ID is out of range, or names nothing that is outstanding.
  * @PVETH_ERR_OFFLOAD: Offload metadata that was not negotiated.
  * @PVETH_ERR_NO_MEMORY: The host could not allocate what the session needs.
+ * @PVETH_ERR_MEMORY: Direct mode: the guest's memory is not where the host was told.
  */
 enum pveth_error {
 	PVETH_ERR_NONE		= 0,
@@ -258,6 +262,7 @@ enum pveth_error {
 	PVETH_ERR_DESC_ID	= 10,
 	PVETH_ERR_OFFLOAD	= 11,
 	PVETH_ERR_NO_MEMORY	= 12,
+	PVETH_ERR_MEMORY	= 13,
 };
 
 /* Bits of struct pveth_host_page.link */
@@ -341,6 +346,11 @@ struct pveth_queue_pair {
  * @queue_pairs: Queue pairs used, 1 to &pveth_host_page.max_queue_pairs.
  * @reserved0: Zero.
  * @error: enum pveth_error; valid while the state is ERROR.
+ * @check: Direct mode: a random number, which is in the guest's RAM, too, as 8 little-endian
+ *	octets, at each address in @check_addr. The host looks there before it answers, and
+ *	refuses with PVETH_ERR_MEMORY if it is not. Else zero.
+ * @check_addr: DMA addresses, multiples of 8. One should be in the lowest memory that the device
+ *	uses, and one in the highest. Else zero.
  * @reserved1: Zero.
  * @mtu: The MTU that the guest uses. Run-time word, as @mac: see &pveth_host_page.link. For
  *	information: the host sends what its own MTU allows.
@@ -357,7 +367,9 @@ struct pveth_guest_page {
 	__le16 queue_pairs;
 	__le16 reserved0;
 	__le32 error;
-	__u8 reserved1[104];
+	__le64 check;
+	__le64 check_addr[PVETH_CHECKS];
+	__u8 reserved1[80];
 
 	__le32 mtu;
 	__le32 reserved_mtu;
