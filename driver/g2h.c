@@ -2,10 +2,15 @@
 /*
  * pveth guest driver: frames to the host
  *
- * A frame is copied into slots of the window, and its skb is free at once. The
- * host's completions give the slots back; they are looked at when slots run
- * short, and an interrupt is asked for only when the queue had to stop.
+ * A frame is copied into slots, and its skb is free at once. The host's
+ * completions give the slots back; they are looked at when slots run short, and
+ * an interrupt is asked for only when the queue had to stop.
+ *
+ * In direct mode that is so for small frames. Larger ones stay where they are,
+ * take a slot for each piece, to count by, and are free when the host is done
+ * with them, which is worth an interrupt if nothing else comes.
  */
+#include <linux/dma-mapping.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 
@@ -26,36 +31,42 @@ static u32 pvg_frame_slots(const struct pvg_queue *q)
 {
 	u32 mtu = READ_ONCE(q->pvg->netdev->mtu);
 
+	if (q->mappings)
+		return MAX_SKB_FRAGS + 1;
 	return DIV_ROUND_UP(pveth_longest_frame(pvg_g2h_offloads(q), mtu),
 			    PVG_SLOT_SIZE);
 }
 
 /**
  * pvg_g2h_init() - make the ring to the host ready for a session
- * @q: the queue pair
- * @ring: address of the ring of frames
- * @done: address of the ring of completions
- * @slots: address of as many slots
+ * @q: the queue pair, which has its memory
  *
  * Return: 0 or -ENOMEM.
  */
-int pvg_g2h_init(struct pvg_queue *q, u64 ring, u64 done, u64 slots)
+int pvg_g2h_init(struct pvg_queue *q)
 {
 	u32 size = q->pvg->g2h_size;
-	void *window = q->pvg->window;
 	u32 i;
 
+	if (pvg_is_direct(q->pvg)) {
+		q->mappings = kvcalloc(size, sizeof(*q->mappings), GFP_KERNEL);
+		if (!q->mappings)
+			return -ENOMEM;
+	}
+
 	q->frames = kvcalloc(size, sizeof(*q->frames), GFP_KERNEL);
-	if (!q->frames)
+	if (!q->frames) {
+		kvfree(q->mappings);
+		q->mappings = NULL;
 		return -ENOMEM;
+	}
 	for (i = 0; i < size; i++)
 		q->frames[i].next = i + 1;
 
-	pvring_prod_init(&q->g2h, window + ring, size, 0);
-	pvring_cons_init(&q->g2h_done, window + done, size, 0);
+	pvring_prod_init(&q->g2h, q->rings[PVG_RING_G2H], size, 0);
+	pvring_cons_init(&q->g2h_done, q->rings[PVG_RING_G2H_DONE], size, 0);
 	q->g2h_pending = 0;
-	q->g2h_slots = window + slots;
-	q->g2h_addr = slots;
+	q->mapped_out = 0;
 	q->free_slot = 0;
 	q->free_slots = size;
 	q->frames_out = 0;
@@ -63,8 +74,48 @@ int pvg_g2h_init(struct pvg_queue *q, u64 ring, u64 done, u64 slots)
 	return 0;
 }
 
+/* The pieces of a frame are in consecutive slots of its chain. */
+static void pvg_g2h_unmap(struct pvg_queue *q, u32 slot, u32 count)
+{
+	struct device *dev = q->pvg->parent;
+	const struct pvg_mapping *m;
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		m = &q->mappings[slot];
+		if (i)
+			dma_unmap_page(dev, m->addr, m->len, DMA_TO_DEVICE);
+		else
+			dma_unmap_single(dev, m->addr, m->len, DMA_TO_DEVICE);
+		slot = q->frames[slot].next;
+	}
+}
+
+/* The host is done with a frame, which may be more than a slot. */
+static void pvg_g2h_release(struct pvg_queue *q, u32 id)
+{
+	struct pvg_mapping *m = &q->mappings[id];
+
+	if (!m->skb)
+		return;
+	pvg_g2h_unmap(q, id, q->frames[id].slots);
+	dev_consume_skb_any(m->skb);
+	m->skb = NULL;
+	WRITE_ONCE(q->mapped_out, q->mapped_out - 1);
+}
+
+/**
+ * pvg_g2h_uninit() - the opposite of pvg_g2h_init()
+ * @q: the queue pair, which the host does not use any more
+ */
 void pvg_g2h_uninit(struct pvg_queue *q)
 {
+	u32 id;
+
+	for (id = 0; q->mappings && id <= q->g2h.mask; id++)
+		pvg_g2h_release(q, id);
+	kvfree(q->mappings);
+	q->mappings = NULL;
 	kvfree(q->frames);
 	q->frames = NULL;
 }
@@ -105,6 +156,8 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 		else if (le16_to_cpu(done.status) != PVETH_DONE_OK)
 			pveth_stats_dropped(&q->g2h_stats);
 
+		if (q->mappings)
+			pvg_g2h_release(q, id);
 		q->free_slots += frame->slots;
 		q->frames_out--;
 		frame->slots = 0;
@@ -127,8 +180,78 @@ static void pvg_g2h_publish(struct pvg_queue *q)
 	}
 }
 
-/* Copy a frame into slots and write its descriptors, the first of which is
- * @desc but for what the slots make. The caller has seen that
+/* Does a frame go to the host where it is? */
+static bool pvg_g2h_is_large(const struct pvg_queue *q,
+			     const struct sk_buff *skb)
+{
+	return q->mappings && skb->len > PVG_SMALL_FRAME;
+}
+
+/* Slots that a frame takes */
+static u32 pvg_g2h_slots_of(const struct pvg_queue *q,
+			    const struct sk_buff *skb)
+{
+	if (pvg_g2h_is_large(q, skb))
+		return 1 + skb_shinfo(skb)->nr_frags;
+	return DIV_ROUND_UP(skb->len, q->g2h_slot_size);
+}
+
+/* Map a frame, with the slots that it is about to take. */
+static bool pvg_g2h_map(struct pvg_queue *q, struct sk_buff *skb)
+{
+	const skb_frag_t *frag = skb_shinfo(skb)->frags;
+	struct device *dev = q->pvg->parent;
+	u32 slot = q->free_slot;
+	struct pvg_mapping *m;
+	u32 i;
+
+	for (i = 0; i <= skb_shinfo(skb)->nr_frags; i++) {
+		m = &q->mappings[slot];
+		if (!i) {
+			m->len = skb_headlen(skb);
+			m->addr = dma_map_single(dev, skb->data, m->len,
+						 DMA_TO_DEVICE);
+		} else {
+			m->len = skb_frag_size(frag);
+			m->addr = skb_frag_dma_map(dev, frag++, 0, m->len,
+						   DMA_TO_DEVICE);
+		}
+		if (dma_mapping_error(dev, m->addr)) {
+			pvg_g2h_unmap(q, q->free_slot, i);
+			return false;
+		}
+		slot = q->frames[slot].next;
+	}
+	q->mappings[q->free_slot].skb = skb;
+	WRITE_ONCE(q->mapped_out, q->mapped_out + 1);
+	return true;
+}
+
+/* Copy a piece of a frame into a slot, or take it as it is mapped. Returns its
+ * length.
+ */
+static u32 pvg_g2h_piece(struct pvg_queue *q, const struct sk_buff *skb,
+			 u32 slot, u32 offset, u64 *addr)
+{
+	const struct pvg_mapping *m;
+	size_t start;
+	u32 len;
+
+	if (pvg_g2h_is_large(q, skb)) {
+		m = &q->mappings[slot];
+		*addr = m->addr;
+		return m->len;
+	}
+	start = (size_t)slot * q->g2h_slot_size;
+	len = min_t(u32, skb->len - offset, q->g2h_slot_size);
+	/* Cannot fail within the length of the skb. */
+	skb_copy_bits(skb, offset, q->g2h_slots + start, len);
+	*addr = q->g2h_addr + start;
+	return len;
+}
+
+/* Write the descriptors of a frame, the first of which is @desc but for what
+ * the slots make. The caller has seen that
  * there are enough slots; each unanswered descriptor has one, and there are as
  * many as the ring has entries, so that the ring has room as well.
  */
@@ -139,17 +262,14 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 	u32 slot = q->free_slot;
 	u32 offset = 0;
 	u32 i, len;
+	u64 addr;
 
 	desc.id = cpu_to_le16(slot);
 	pveth_desc_set_count(&desc, slots);
 	for (i = 0; i < slots; i++) {
 		slot = q->free_slot;
-		len = min_t(u32, skb->len - offset, PVG_SLOT_SIZE);
-		/* Cannot fail within the length of the skb. */
-		skb_copy_bits(skb, offset, q->g2h_slots +
-			      (size_t)slot * PVG_SLOT_SIZE, len);
-		desc.addr = cpu_to_le64(q->g2h_addr +
-					(u64)slot * PVG_SLOT_SIZE);
+		len = pvg_g2h_piece(q, skb, slot, offset, &addr);
+		desc.addr = cpu_to_le64(addr);
 		desc.len = cpu_to_le32(len);
 		pvring_prod_write(&q->g2h, q->g2h_pending++, &desc,
 				  sizeof(desc));
@@ -179,15 +299,22 @@ static void pvg_g2h_stop(struct pvg_queue *q, u32 slots)
 		napi_schedule(&q->napi);	/* which tries again */
 }
 
+/* Ask for an interrupt when all frames are done, if stack memory is among them. */
+static void pvg_g2h_listen(struct pvg_queue *q)
+{
+	if (q->mapped_out && pvring_cons_arm(&q->g2h_done, q->frames_out - 1))
+		pvg_g2h_reap(q);
+}
+
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 {
 	struct pvg_dev *pvg = netdev_priv(netdev);
 	struct pvg_queue *q = &pvg->queues[skb_get_queue_mapping(skb)];
-	u32 slots = DIV_ROUND_UP(skb->len, PVG_SLOT_SIZE);
-	u32 len = skb->len;
 	bool more = netdev_xmit_more();
 	struct pveth_desc desc = {};
-	u32 reserve;
+	u32 len = skb->len;
+	u32 reserve, slots;
+	bool large;
 
 	/* No session: XDP and netpoll ask neither qdisc nor carrier. */
 	if (unlikely(!q->frames)) {
@@ -196,6 +323,8 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		return NETDEV_TX_OK;
 	}
 
+	large = pvg_g2h_is_large(q, skb);
+	slots = pvg_g2h_slots_of(q, skb);
 	if (unlikely(len < ETH_HLEN || slots > PVETH_MAX_FRAME_DESCS)) {
 		pveth_stats_bad(&q->g2h_stats);
 		goto drop;
@@ -216,9 +345,15 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		pveth_stats_dropped(&q->g2h_stats);
 		goto drop;
 	}
+	if (large && unlikely((skb_has_frag_list(skb) && skb_linearize(skb)) ||
+			      !skb_headlen(skb) || !pvg_g2h_map(q, skb))) {
+		pveth_stats_dropped(&q->g2h_stats);
+		goto drop;
+	}
 	pvg_g2h_write(q, skb, desc, slots);
 	skb_tx_timestamp(skb);
-	dev_consume_skb_any(skb);
+	if (!large)
+		dev_consume_skb_any(skb);
 	pveth_stats_carried(&q->g2h_stats, 1, len);
 
 	reserve = pvg_frame_slots(q);
@@ -228,6 +363,8 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	} else if (!more || netif_tx_queue_stopped(pvg_txq(q))) {
 		pvg_g2h_publish(q);
 	}
+	if (!q->g2h_pending && !netif_tx_queue_stopped(pvg_txq(q)))
+		pvg_g2h_listen(q);
 	return NETDEV_TX_OK;
 
 drop_stop:
@@ -241,7 +378,8 @@ drop:
 }
 
 /**
- * pvg_g2h_wake() - wake the transmit queue if it is stopped and has room again
+ * pvg_g2h_wake() - free what the host is done with, if it is the stack's, and
+ *	wake the transmit queue if it is stopped and has room again
  * @q: the queue pair
  * @budget: NAPI's; zero from netpoll, which may hold the queue's lock already
  *
@@ -252,7 +390,7 @@ void pvg_g2h_wake(struct pvg_queue *q, int budget)
 	struct netdev_queue *txq = pvg_txq(q);
 	u32 slots;
 
-	if (!netif_tx_queue_stopped(txq))
+	if (!netif_tx_queue_stopped(txq) && !READ_ONCE(q->mapped_out))
 		return;
 
 	if (budget)
@@ -260,7 +398,9 @@ void pvg_g2h_wake(struct pvg_queue *q, int budget)
 	else if (!__netif_tx_trylock(txq))
 		return;
 	slots = pvg_frame_slots(q);
-	if (q->frames && netif_tx_queue_stopped(txq) && pvg_g2h_reap(q)) {
+	if (!q->frames || !pvg_g2h_reap(q))
+		goto unlock;
+	if (netif_tx_queue_stopped(txq)) {
 		if (q->free_slots < slots)
 			pvg_g2h_stop(q, slots);
 		else
@@ -269,5 +409,8 @@ void pvg_g2h_wake(struct pvg_queue *q, int budget)
 		if (!netif_tx_queue_stopped(txq))
 			netif_schedule_queue(txq);
 	}
+	if (!netif_tx_queue_stopped(txq))
+		pvg_g2h_listen(q);
+unlock:
 	__netif_tx_unlock(txq);
 }

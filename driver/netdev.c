@@ -208,6 +208,9 @@ static netdev_features_t pvg_features_check(struct sk_buff *skb,
 	struct pvg_dev *pvg = netdev_priv(netdev);
 	u64 agreed = READ_ONCE(pvg->features);
 
+	/* A frame of frames has more pieces than we have descriptors for. */
+	if (pvg_is_direct(pvg) && skb_has_frag_list(skb))
+		features &= ~NETIF_F_FRAGLIST;
 	return pveth_features_check(skb, features, pveth_g2h_offloads(agreed));
 }
 
@@ -296,6 +299,8 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 	pvg->host_features = le64_to_cpu(READ_ONCE(pvg_host_page(pvg)->features));
 	pvg->offered = pvg->host_features;
 	pvg->h2g_wanted = PVETH_OFFLOADS;
+	pvg->can_be_direct = pvg->offered & PVETH_FEATURE(PVETH_F_DIRECT) &&
+			     pvg_memory_can_be_direct(pvg);
 	netdev->mtu = pvg->host_mtu;
 	netdev->max_mtu = pvg->host_mtu;
 	eth_hw_addr_set(netdev, pvg->host_mac);

@@ -4,6 +4,7 @@
  *
  * pci.c      the transport: ivshmem's window, vectors and doorbell, and nothing
  *            of it elsewhere
+ * memory.c   what descriptors point into
  * session.c  the handshake with the host
  * netdev.c   the network device
  * g2h.c      frames to the host
@@ -15,17 +16,25 @@
 
 #include <linux/interrupt.h>
 #include <linux/mutex.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <net/page_pool/helpers.h>
 
 #include "pveth_net.h"
 
 /* The window is cut into slots: a frame takes as many as it fills. */
 #define PVG_SLOT_SIZE		PVETH_MIN_BUF_SIZE
+/* In direct mode, frames up to this size are copied into slots that they fit in:
+ * that is cheaper than what it takes to wait for the host.
+ */
+#define PVG_SMALL_FRAME		256
 
 #define PVG_DEFAULT_RING_SIZE	512
 
 /* With carrier on, the host answers at once; this is for a host that is stuck */
 #define PVG_TX_TIMEOUT		(10 * HZ)
+/* How long to wait for the host to let go of our memory */
+#define PVG_RELEASE_TIMEOUT	HZ
 /* How long to wait before asking again a host that refused or did not answer */
 #define PVG_RETRY_INTERVAL	HZ
 
@@ -42,12 +51,36 @@ struct pvg_frame {
 };
 
 /**
+ * struct pvg_mapping - in direct mode, a piece of a frame that the host has
+ * @skb: the frame, if this is its first piece and it is not in a slot
+ * @addr: DMA address
+ * @len: bytes
+ */
+struct pvg_mapping {
+	struct sk_buff *skb;
+	dma_addr_t addr;
+	u32 len;
+};
+
+/* As in &struct pveth_queue_pair */
+enum pvg_ring_index {
+	PVG_RING_G2H,
+	PVG_RING_G2H_DONE,
+	PVG_RING_H2G_POST,
+	PVG_RING_H2G,
+};
+
+/**
  * struct pvg_queue - a queue pair
  * @pvg: the device
  * @index: number of the queue pair
  * @irq: Linux interrupt number
  * @irq_name: its name in /proc/interrupts
  * @napi: polls @h2g, and wakes the transmit queue
+ * @rings: the rings, by enum pvg_ring_index
+ * @block: direct mode: RAM for rings and slots
+ * @block_addr: its DMA address
+ * @block_bytes: its size
  *
  * @g2h: frames to the host. Protected by the transmit queue's lock, as all that
  *	follows up to @g2h_stats.
@@ -55,6 +88,9 @@ struct pvg_frame {
  * @g2h_pending: entries written to @g2h and not yet published
  * @g2h_slots: where the slots are
  * @g2h_addr: their address in the ABI's sense
+ * @g2h_slot_size: bytes of each
+ * @mappings: direct mode: by slot
+ * @mapped_out: frames that the host has, and that are not in slots
  * @frames: state of each slot; NULL if there is no session
  * @free_slot: head of the list of free slots
  * @free_slots: how many there are
@@ -66,8 +102,11 @@ struct pvg_frame {
  * @h2g_post: buffers for the host. Used by @napi only, as all that follows.
  * @h2g_pending: entries written to @h2g_post and not yet published
  * @h2g: frames from the host
- * @h2g_slots: where the slots are; that of buffer ID n is the nth
- * @h2g_addr: their address in the ABI's sense
+ * @h2g_slots: window mode: where the slots are; that of buffer ID n is the nth
+ * @h2g_addr: window mode: their address in the ABI's sense
+ * @h2g_buf_size: bytes of each buffer
+ * @pool: direct mode: where pages come from
+ * @pages: direct mode: the page of each buffer
  * @posted: a bit for each buffer that the host has
  * @descs: the descriptors of the frame being received
  * @h2g_stats: counters
@@ -79,12 +118,20 @@ struct pvg_queue {
 	char irq_name[IFNAMSIZ + 8];
 	struct napi_struct napi;
 
+	struct pveth_ring *rings[PVETH_RINGS_PER_PAIR];
+	void *block;
+	dma_addr_t block_addr;
+	size_t block_bytes;
+
 	/* Transmit */
 	struct pvring_prod g2h ____cacheline_aligned_in_smp;
 	struct pvring_cons g2h_done;
 	u32 g2h_pending;
 	u8 *g2h_slots;
 	u64 g2h_addr;
+	u32 g2h_slot_size;
+	struct pvg_mapping *mappings;
+	u32 mapped_out;
 	struct pvg_frame *frames;
 	u32 free_slot;
 	u32 free_slots;
@@ -99,6 +146,9 @@ struct pvg_queue {
 	struct pvring_cons h2g;
 	u8 *h2g_slots;
 	u64 h2g_addr;
+	u32 h2g_buf_size;
+	struct page_pool *pool;
+	struct page **pages;
 	unsigned long *posted;
 	struct pveth_desc descs[PVETH_MAX_FRAME_DESCS];
 	struct pveth_stats h2g_stats;
@@ -125,6 +175,7 @@ enum pvg_session_state {
  * struct pvg_session - the guest's side of the session
  * @lock: protects the rest; taken inside RTNL, and never the other way round
  * @work: brings the session up to date with the host's word
+ * @wait: woken when the host may have changed its word
  * @state: where the handshake stands
  * @word: the guest's session word
  * @host_gen: the host's generation that the session belongs to
@@ -138,6 +189,7 @@ enum pvg_session_state {
 struct pvg_session {
 	struct mutex lock; /* protects the rest */
 	struct delayed_work work;
+	wait_queue_head_t wait;
 	enum pvg_session_state state;
 	u32 word;
 	u32 host_gen;
@@ -145,6 +197,16 @@ struct pvg_session {
 	unsigned long retry_at;
 	atomic_t violation;
 	atomic_t restart;
+};
+
+/**
+ * struct pvg_check - a number in our RAM, for the host to find
+ * @number: the number
+ * @addr: its DMA address
+ */
+struct pvg_check {
+	__le64 *number;
+	dma_addr_t addr;
 };
 
 /**
@@ -169,6 +231,8 @@ struct pvg_session {
  *	all that follows.
  * @features: PVETH_F bits of the session, or of the last; read from anywhere
  * @h2g_wanted: offloads that the host may use
+ * @can_be_direct: direct mode is possible
+ * @checks: direct mode: for the host to see that it knows where our RAM is
  * @g2h_size: entries of each ring to the host
  * @h2g_size: entries of each ring from the host
  * @queues: the queue pairs, @queue_pairs of them
@@ -191,6 +255,8 @@ struct pvg_dev {
 	u64 offered;
 	u64 features;
 	u32 h2g_wanted;
+	bool can_be_direct;
+	struct pvg_check checks[PVETH_CHECKS];
 	u32 g2h_size;
 	u32 h2g_size;
 	struct pvg_queue *queues;
@@ -206,10 +272,23 @@ static inline struct pveth_guest_page *pvg_guest_page(const struct pvg_dev *pvg)
 	return pvg->window + PVETH_GUEST_PAGE_OFFSET;
 }
 
+static inline bool pvg_is_direct(const struct pvg_dev *pvg)
+{
+	return READ_ONCE(pvg->features) & PVETH_FEATURE(PVETH_F_DIRECT);
+}
+
 /* pci.c APIs: */
 void pvg_ring_doorbell(struct pvg_dev *pvg, u32 vector);
 int pvg_request_irqs(struct pvg_dev *pvg);
 void pvg_free_irqs(struct pvg_dev *pvg);
+
+/* memory.c APIs: */
+bool pvg_memory_can_be_direct(const struct pvg_dev *pvg);
+int pvg_memory_init(struct pvg_queue *q, u64 *offset,
+		    struct pveth_queue_pair *pair);
+void pvg_memory_uninit(struct pvg_queue *q);
+int pvg_checks_init(struct pvg_dev *pvg, struct pveth_guest_page *page);
+void pvg_checks_uninit(struct pvg_dev *pvg);
 
 /* session.c APIs: */
 void pvg_session_init(struct pvg_dev *pvg);
@@ -230,13 +309,13 @@ void pvg_netdev_free(struct pvg_dev *pvg);
 void pvg_netdev_follow(struct pvg_dev *pvg);
 
 /* g2h.c APIs: */
-int pvg_g2h_init(struct pvg_queue *q, u64 ring, u64 done, u64 slots);
+int pvg_g2h_init(struct pvg_queue *q);
 void pvg_g2h_uninit(struct pvg_queue *q);
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev);
 void pvg_g2h_wake(struct pvg_queue *q, int budget);
 
 /* h2g.c APIs: */
-int pvg_h2g_init(struct pvg_queue *q, u64 post, u64 ring, u64 slots);
+int pvg_h2g_init(struct pvg_queue *q);
 void pvg_h2g_uninit(struct pvg_queue *q);
 int pvg_poll(struct napi_struct *napi, int budget);
 

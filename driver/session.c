@@ -65,26 +65,35 @@ static void pvg_queues_uninit(struct pvg_dev *pvg, u32 queue_pairs)
 	while (queue_pairs--) {
 		pvg_h2g_uninit(&pvg->queues[queue_pairs]);
 		pvg_g2h_uninit(&pvg->queues[queue_pairs]);
+		pvg_memory_uninit(&pvg->queues[queue_pairs]);
 	}
+	pvg_checks_uninit(pvg);
 }
 
-/* Take the next @bytes of the window, zeroed, and move on in it. */
-static u64 pvg_take(struct pvg_dev *pvg, u64 *offset, size_t bytes)
+/* The host does not let go of it. So nobody else may have it. */
+static void pvg_queues_abandon(struct pvg_dev *pvg)
 {
-	u64 taken = *offset;
+	struct pvg_queue *q;
+	u32 i;
 
-	memset(pvg->window + taken, 0, bytes);
-	*offset += ALIGN(bytes, PVETH_LINE_SIZE);
-	return taken;
+	netdev_err(pvg->netdev,
+		   "the host still uses our memory, which is lost therefore\n");
+	for (i = 0; i < pvg->queue_pairs; i++) {
+		q = &pvg->queues[i];
+		q->frames = NULL;
+		q->mappings = NULL;
+		q->posted = NULL;
+		q->pages = NULL;
+		q->pool = NULL;
+		q->block = NULL;
+	}
+	memset(pvg->checks, 0, sizeof(pvg->checks));
 }
 
-/* Lay out the window for a new session: each queue pair has its four rings,
- * then its slots.
- */
+/* Make the queues for a new session. */
 static int pvg_queues_init(struct pvg_dev *pvg)
 {
 	struct pveth_guest_page *page = pvg_guest_page(pvg);
-	u64 g2h, g2h_done, h2g_post, h2g, slots;
 	u64 offset = PVETH_MEMORY_OFFSET;
 	struct pveth_queue_pair pair;
 	struct pvg_queue *q;
@@ -93,40 +102,28 @@ static int pvg_queues_init(struct pvg_dev *pvg)
 
 	for (i = 0; i < pvg->queue_pairs; i++) {
 		q = &pvg->queues[i];
-		g2h = pvg_take(pvg, &offset, pvring_bytes(pvg->g2h_size,
-							  sizeof(struct pveth_desc)));
-		g2h_done = pvg_take(pvg, &offset, pvring_bytes(pvg->g2h_size,
-							       sizeof(struct pveth_done)));
-		h2g_post = pvg_take(pvg, &offset, pvring_bytes(pvg->h2g_size,
-							       sizeof(struct pveth_buf)));
-		h2g = pvg_take(pvg, &offset, pvring_bytes(pvg->h2g_size,
-							  sizeof(struct pveth_desc)));
-		slots = ALIGN(offset, PVG_SLOT_SIZE);
-		offset = slots + ((u64)pvg->g2h_size + pvg->h2g_size) *
-				 PVG_SLOT_SIZE;
-
-		err = pvg_g2h_init(q, g2h, g2h_done, slots);
+		err = pvg_memory_init(q, &offset, &pair);
 		if (err)
 			goto err_uninit;
-		err = pvg_h2g_init(q, h2g_post, h2g, slots +
-				   (u64)pvg->g2h_size * PVG_SLOT_SIZE);
-		if (err) {
-			pvg_g2h_uninit(q);
-			goto err_uninit;
-		}
-
-		pair = (struct pveth_queue_pair) {
-			.g2h		= cpu_to_le64(g2h),
-			.g2h_done	= cpu_to_le64(g2h_done),
-			.h2g_post	= cpu_to_le64(h2g_post),
-			.h2g		= cpu_to_le64(h2g),
-			.g2h_size	= cpu_to_le32(pvg->g2h_size),
-			.h2g_size	= cpu_to_le32(pvg->h2g_size),
-		};
+		err = pvg_g2h_init(q);
+		if (err)
+			goto err_memory;
+		err = pvg_h2g_init(q);
+		if (err)
+			goto err_g2h;
 		memcpy(&page->queue[i], &pair, sizeof(pair));
 	}
+	if (!pvg_is_direct(pvg))
+		return 0;
+	err = pvg_checks_init(pvg, page);
+	if (err)
+		goto err_uninit;
 	return 0;
 
+err_g2h:
+	pvg_g2h_uninit(q);
+err_memory:
+	pvg_memory_uninit(q);
 err_uninit:
 	pvg_queues_uninit(pvg, i);
 	return err;
@@ -138,8 +135,10 @@ static u64 pvg_session_features(const struct pvg_dev *pvg, u64 offered)
 	u32 g2h = pveth_g2h_offloads(offered);
 	u32 h2g = pveth_h2g_offloads(offered) & pvg->h2g_wanted;
 
+	u64 direct = pvg->can_be_direct ? PVETH_FEATURE(PVETH_F_DIRECT) : 0;
+
 	return pveth_features(pveth_sound_offloads(g2h),
-			      pveth_sound_offloads(h2g));
+			      pveth_sound_offloads(h2g)) | (offered & direct);
 }
 
 /* Ask the host for a session. */
@@ -195,6 +194,20 @@ static void pvg_session_run(struct pvg_dev *pvg)
 	pvg->session.refusal = PVETH_ERR_NONE;
 }
 
+/* Wait until the host is not in this state, with our session's generation, any
+ * more. Returns false if it stays there.
+ */
+static bool pvg_session_leaves(struct pvg_dev *pvg, u32 state)
+{
+	const __le32 *host = &pvg_host_page(pvg)->session;
+	struct pvg_session *s = &pvg->session;
+	u32 word = pveth_session_word(s->host_gen, state);
+
+	return wait_event_timeout(s->wait,
+				  le32_to_cpu(virt_load_acquire(host)) != word,
+				  PVG_RELEASE_TIMEOUT);
+}
+
 /* Stop the queues, if they run, and tell the host. */
 static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 {
@@ -207,11 +220,22 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 			napi_disable(&pvg->queues[i].napi);
 		netif_tx_disable(pvg->netdev);
 	}
+	/* A host that is about to answer would not notice that we changed our
+	 * mind before it did.
+	 */
+	if (s->state == PVG_SESSION_CONNECTING && pvg_is_direct(pvg))
+		pvg_session_leaves(pvg, PVETH_HOST_READY);
 	WRITE_ONCE(pvg_guest_page(pvg)->error, cpu_to_le32(error));
 	pvg_session_set_word(pvg, pvg_session_gen(pvg), state);
 	if (s->state == PVG_SESSION_RUNNING ||
-	    s->state == PVG_SESSION_CONNECTING)
-		pvg_queues_uninit(pvg, pvg->queue_pairs);
+	    s->state == PVG_SESSION_CONNECTING) {
+		if (!pvg_is_direct(pvg) ||
+		    (pvg_session_leaves(pvg, PVETH_HOST_CONNECTED) &&
+		     pvg_session_leaves(pvg, PVETH_HOST_READY)))
+			pvg_queues_uninit(pvg, pvg->queue_pairs);
+		else
+			pvg_queues_abandon(pvg);
+	}
 	s->state = state == PVETH_GUEST_ERROR ? PVG_SESSION_FAILED :
 						PVG_SESSION_IDLE;
 }
@@ -272,6 +296,9 @@ static void pvg_session_check(struct pvg_dev *pvg, u32 host)
 				   s->state == PVG_SESSION_RUNNING ?
 				   "ended the session" : "refused to connect",
 				   error);
+		/* We can do without. */
+		if (error == PVETH_ERR_MEMORY)
+			pvg->can_be_direct = false;
 		s->refusal = error;
 		s->retry_at = jiffies + PVG_RETRY_INTERVAL;
 		break;
@@ -351,6 +378,7 @@ void pvg_session_init(struct pvg_dev *pvg)
 	u32 found;
 
 	mutex_init(&s->lock);
+	init_waitqueue_head(&s->wait);
 	INIT_DELAYED_WORK(&s->work, pvg_session_work);
 	s->retry_at = jiffies;
 	found = le32_to_cpu(READ_ONCE(pvg_guest_page(pvg)->session));
@@ -394,6 +422,7 @@ void pvg_session_close(struct pvg_dev *pvg)
  */
 void pvg_session_notify(struct pvg_dev *pvg)
 {
+	wake_up(&pvg->session.wait);
 	pvg_session_schedule(pvg, 0);
 }
 
