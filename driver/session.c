@@ -23,6 +23,12 @@ static void pvg_session_set_word(struct pvg_dev *pvg, u32 gen, u32 state)
 	pvg_ring_doorbell(pvg, PVETH_VECTOR_SESSION);
 }
 
+static u32 pvg_host_word(const struct pvg_dev *pvg)
+{
+	/* To the release in the host's pvh_session_set_word() */
+	return le32_to_cpu(virt_load_acquire(&pvg_host_page(pvg)->session));
+}
+
 static u32 pvg_session_gen(const struct pvg_dev *pvg)
 {
 	return pveth_session_gen(pvg->session.word);
@@ -199,12 +205,10 @@ static void pvg_session_run(struct pvg_dev *pvg)
  */
 static bool pvg_session_leaves(struct pvg_dev *pvg, u32 state)
 {
-	const __le32 *host = &pvg_host_page(pvg)->session;
 	struct pvg_session *s = &pvg->session;
 	u32 word = pveth_session_word(s->host_gen, state);
 
-	return wait_event_timeout(s->wait,
-				  le32_to_cpu(virt_load_acquire(host)) != word,
+	return wait_event_timeout(s->wait, pvg_host_word(pvg) != word,
 				  PVG_RELEASE_TIMEOUT);
 }
 
@@ -314,8 +318,7 @@ static void pvg_session_update(struct pvg_dev *pvg)
 	unsigned long now = jiffies;
 	u32 host, gen;
 
-	/* To the release in the host's pvh_session_set_word() */
-	host = le32_to_cpu(virt_load_acquire(&page->session));
+	host = pvg_host_word(pvg);
 	gen = pveth_session_gen(host);
 
 	switch (s->state) {

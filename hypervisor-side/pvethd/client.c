@@ -213,9 +213,16 @@ void clients_accept(struct port *port)
 		event_del(port->accept);
 }
 
-/* Names and numbers are allowed, as chown(1) has it. */
-static int find_owner(const struct port_config *config, uid_t *uid, gid_t *gid,
-		      struct error *err)
+/**
+ * socket_owner() - who may have what QEMU needs for a port
+ * @config: of the port. Names and numbers are allowed, as chown(1) has it.
+ * @uid: receives the user, or -1 for our own
+ * @gid: receives the group, or -1 for our own
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int socket_owner(const struct port_config *config, uid_t *uid, gid_t *gid, struct error *err)
 {
 	struct passwd *user = NULL;
 	struct group *group = NULL;
@@ -284,7 +291,7 @@ int clients_listen(struct port *port, struct error *err)
 	uid_t uid;
 	gid_t gid;
 
-	if (find_owner(&port->config, &uid, &gid, err))
+	if (socket_owner(&port->config, &uid, &gid, err))
 		return -1;
 	port->listen_fd = open_socket(port, uid, gid, err);
 	if (port->listen_fd < 0)

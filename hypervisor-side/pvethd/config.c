@@ -17,6 +17,13 @@
 /* The kernel takes no more. */
 #define MAX_WINDOW		(4ULL << 30)
 
+/* QEMU's own unit, a Linux that boots, and what the kernel takes in one region */
+#define MEMORY_UNIT		(1ULL << 20)
+#define MIN_MEMORY		(32ULL << 20)
+#define MAX_MEMORY		(512ULL << 30)
+#define DEFAULT_MEMORY_DIR	"/dev/shm"
+#define DEFAULT_MACHINE		"q35"
+
 static uint64_t power_of_two_from(uint64_t n)
 {
 	uint64_t p = 1;
@@ -57,13 +64,42 @@ static int check_window_size(uint64_t size, unsigned int queues, struct error *e
 	return 0;
 }
 
-static int check_mode(const char *mode, struct error *err)
+static int check_mode(const char *mode, bool *direct, struct error *err)
 {
-	if (!strcmp(mode, "window"))
+	*direct = !strcmp(mode, "direct");
+	if (*direct || !strcmp(mode, "window"))
 		return 0;
-	if (!strcmp(mode, "direct"))
-		return error_set(err, "direct mode is not there yet: use --mode window");
-	return error_set(err, "'%s' is no memory mode: use window", mode);
+	return error_set(err, "'%s' is no memory mode: use window or direct", mode);
+}
+
+/* What direct mode needs, and window mode has no use for */
+static int check_memory(json_t *json, const struct port_config *config, struct error *err)
+{
+	char low[32], high[32], unit[32];
+
+	if (!config->direct) {
+		if (json_object_get(json, "memory") || json_object_get(json, "memory_dir") ||
+		    json_object_get(json, "machine"))
+			return error_set(err, "the guest's memory is only for --mode direct");
+		return 0;
+	}
+	if (!json_object_get(json, "memory"))
+		return error_set(err, "direct mode needs the size of the guest's memory: --memory SIZE");
+	if (config->memory < MIN_MEMORY || config->memory > MAX_MEMORY ||
+	    config->memory % MEMORY_UNIT) {
+		format_size(low, sizeof(low), MIN_MEMORY);
+		format_size(high, sizeof(high), MAX_MEMORY);
+		format_size(unit, sizeof(unit), MEMORY_UNIT);
+		return error_set(err, "the guest's memory must be a multiple of %s, from %s to %s",
+				 unit, low, high);
+	}
+	if (config->memory_dir[0] != '/')
+		return error_set(err, "the directory of the guest's memory must be an absolute path, not '%s'",
+				 config->memory_dir);
+	if (strcmp(config->machine, "q35") && strcmp(config->machine, "pc"))
+		return error_set(err, "'%s' is no machine type that is known: use q35 or pc",
+				 config->machine);
+	return 0;
 }
 
 static int copy_name(char *to, size_t len, const char *from, const char *what,
@@ -104,18 +140,20 @@ static int range_check(json_int_t value, json_int_t min, json_int_t max, const c
 int config_from_json(json_t *json, struct port_config *config, struct error *err)
 {
 	const char *name, *mac = NULL, *mode = "window", *bridge = "", *user = "", *group = "";
-	json_int_t queues = 1, mtu = 0, window_size = 0;
+	const char *memory_dir = DEFAULT_MEMORY_DIR, *machine = DEFAULT_MACHINE;
+	json_int_t queues = 1, mtu = 0, window_size = 0, memory = 0;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
-			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?s, s?s, s?s}",
+			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s}",
 			   "name", &name, "mac", &mac, "queues", &queues, "mtu", &mtu,
-			   "window_size", &window_size, "mode", &mode, "bridge", &bridge,
+			   "window_size", &window_size, "mode", &mode, "memory", &memory,
+			   "memory_dir", &memory_dir, "machine", &machine, "bridge", &bridge,
 			   "socket_user", &user, "socket_group", &group))
 		return error_set(err, "not a port's configuration: %s", jerr.text);
 
 	memset(config, 0, sizeof(*config));
-	if (parse_name(name, err) || check_mode(mode, err) ||
+	if (parse_name(name, err) || check_mode(mode, &config->direct, err) ||
 	    range_check(queues, 1, PVETH_MAX_QUEUE_PAIRS, "the number of queue pairs", err) ||
 	    (json_object_get(json, "mtu") &&
 	     range_check(mtu, PVETH_MIN_MTU, PVETH_MAX_MTU, "the MTU", err)))
@@ -129,6 +167,17 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	else
 		config->window_size = power_of_two_from(DEFAULT_QUEUE_WINDOW * queues);
 	if (check_window_size(config->window_size, queues, err))
+		return -1;
+
+	if (config->direct) {
+		config->memory = memory < 0 ? 0 : memory;
+		if (copy_name(config->memory_dir, sizeof(config->memory_dir), memory_dir,
+			      "directory", err) ||
+		    copy_name(config->machine, sizeof(config->machine), machine,
+			      "machine type", err))
+			return -1;
+	}
+	if (check_memory(json, config, err))
 		return -1;
 
 	if (copy_name(config->bridge, sizeof(config->bridge), bridge, "bridge", err) ||
@@ -147,17 +196,24 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 json_t *config_to_json(const struct port_config *config)
 {
 	const uint8_t *m = config->mac;
+	json_t *json;
 	char mac[18];
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x",
 		 m[0], m[1], m[2], m[3], m[4], m[5]);
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:s}",
+	json = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:s}",
 			 "name", config->name, "mac", mac,
 			 "queues", (json_int_t)config->queues,
 			 "mtu", (json_int_t)config->mtu,
 			 "window_size", (json_int_t)config->window_size,
-			 "mode", "window",
+			 "mode", config->direct ? "direct" : "window",
 			 "bridge", config->bridge,
 			 "socket_user", config->socket_user,
 			 "socket_group", config->socket_group);
+	if (json && config->direct) {
+		json_object_set_new(json, "memory", json_integer(config->memory));
+		json_object_set_new(json, "memory_dir", json_string(config->memory_dir));
+		json_object_set_new(json, "machine", json_string(config->machine));
+	}
+	return json;
 }

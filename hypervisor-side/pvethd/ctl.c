@@ -41,7 +41,11 @@ static const char usage[] =
 "                       queue pair]\n"
 "  --mtu N              MTU of the interface [1500]\n"
 "  --bridge BRIDGE      put the interface into this bridge whenever it is made\n"
-"  --mode window        what the host may touch: the window, and nothing else\n"
+"  --mode MODE          what the host may touch: window, that and nothing else, or\n"
+"                       direct, all of the guest's memory [window]\n"
+"  --memory SIZE        direct mode: the size of the guest's memory\n"
+"  --memory-dir DIR     direct mode: a tmpfs or hugetlbfs to have it in [/dev/shm]\n"
+"  --machine TYPE       direct mode: QEMU's machine type, q35 or pc [q35]\n"
 "  --socket-user USER   who may connect to the socket, as QEMU does [root]\n"
 "  --socket-group GROUP the same [root]\n"
 "\n"
@@ -164,6 +168,9 @@ enum {
 	OPTION_WINDOW_SIZE,
 	OPTION_MTU,
 	OPTION_MODE,
+	OPTION_MEMORY,
+	OPTION_MEMORY_DIR,
+	OPTION_MACHINE,
 	OPTION_BRIDGE,
 	OPTION_SOCKET_USER,
 	OPTION_SOCKET_GROUP,
@@ -179,6 +186,9 @@ static const struct option options[] = {
 	{ "window-size", required_argument, NULL, OPTION_WINDOW_SIZE },
 	{ "mtu", required_argument, NULL, OPTION_MTU },
 	{ "mode", required_argument, NULL, OPTION_MODE },
+	{ "memory", required_argument, NULL, OPTION_MEMORY },
+	{ "memory-dir", required_argument, NULL, OPTION_MEMORY_DIR },
+	{ "machine", required_argument, NULL, OPTION_MACHINE },
 	{ "bridge", required_argument, NULL, OPTION_BRIDGE },
 	{ "socket-user", required_argument, NULL, OPTION_SOCKET_USER },
 	{ "socket-group", required_argument, NULL, OPTION_SOCKET_GROUP },
@@ -218,6 +228,17 @@ static void add_option(json_t *request, int option, const char *value)
 		break;
 	case OPTION_MODE:
 		json_object_set_new(request, "mode", json_string(value));
+		break;
+	case OPTION_MEMORY:
+		name = "--memory";
+		ret = parse_size(value, &bytes, &err);
+		json_object_set_new(request, "memory", json_integer(bytes));
+		break;
+	case OPTION_MEMORY_DIR:
+		json_object_set_new(request, "memory_dir", json_string(value));
+		break;
+	case OPTION_MACHINE:
+		json_object_set_new(request, "machine", json_string(value));
 		break;
 	case OPTION_BRIDGE:
 		json_object_set_new(request, "bridge", json_string(value));

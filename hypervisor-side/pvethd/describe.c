@@ -97,11 +97,33 @@ static char *escape_commas(const char *text)
 	return escaped;
 }
 
+/* The guest's RAM, where the port has it. After QEMU's end the file is empty. */
+static json_t *memory_args(const struct port *port)
+{
+	const struct port_config *config = &port->config;
+	char path[PATH_MAX];
+	char *escaped;
+	json_t *args;
+
+	if (!config->direct || ram_path(config, path, sizeof(path)))
+		return json_array();
+	escaped = escape_commas(path);
+	args = json_pack("[s, o, s, o, s, o]",
+			 "-m", json_sprintf("%" PRIu64 "M", config->memory >> 20),
+			 "-object",
+			 json_sprintf("memory-backend-file,id=pveth-%s-ram,size=%" PRIu64
+				      ",mem-path=%s,share=on,discard-data=on",
+				      config->name, config->memory, escaped ? escaped : ""),
+			 "-machine", json_sprintf("memory-backend=pveth-%s-ram", config->name));
+	free(escaped);
+	return args;
+}
+
 static json_t *qemu_args(const struct port *port)
 {
 	char *path = escape_commas(port->socket);
 	const char *name = port->config.name;
-	json_t *args;
+	json_t *args, *memory;
 
 	args = json_pack("[s, o, s, o]",
 			 "-chardev",
@@ -110,6 +132,9 @@ static json_t *qemu_args(const struct port *port)
 			 json_sprintf("ivshmem-doorbell,id=pveth-%s,chardev=pveth-%s,vectors=%u",
 				      name, name, PVETH_VECTOR_QUEUE + port->config.queues));
 	free(path);
+	memory = memory_args(port);
+	json_array_extend(args, memory);
+	json_decref(memory);
 	return args;
 }
 
@@ -140,18 +165,49 @@ static char *escape_xml(const char *text)
 	return escaped;
 }
 
+/* libvirt cannot be told the file of a guest's memory but in QEMU's words. */
+static void write_memory_xml(FILE *file, const struct port *port)
+{
+	json_t *args = memory_args(port);
+	json_t *arg;
+	char *value;
+	size_t i;
+
+	if (json_array_size(args))
+		fputs("<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n",
+		      file);
+	json_array_foreach(args, i, arg) {
+		value = escape_xml(json_string_value(arg));
+		fprintf(file, "  <qemu:arg value='%s'/>\n", value ? value : "");
+		free(value);
+	}
+	if (json_array_size(args))
+		fputs("</qemu:commandline>\n", file);
+	json_decref(args);
+}
+
 static json_t *libvirt_xml(const struct port *port)
 {
 	char *path = escape_xml(port->socket);
+	char *text = NULL;
 	json_t *xml;
+	size_t len;
+	FILE *file;
 
-	xml = json_sprintf("<shmem name='pveth-%s'>\n"
-			   "  <model type='ivshmem-doorbell'/>\n"
-			   "  <server path='%s'/>\n"
-			   "  <msi vectors='%u' ioeventfd='on'/>\n"
-			   "</shmem>\n",
-			   port->config.name, path ? path : "",
-			   PVETH_VECTOR_QUEUE + port->config.queues);
+	file = open_memstream(&text, &len);
+	if (file) {
+		fprintf(file, "<shmem name='pveth-%s'>\n"
+			"  <model type='ivshmem-doorbell'/>\n"
+			"  <server path='%s'/>\n"
+			"  <msi vectors='%u' ioeventfd='on'/>\n"
+			"</shmem>\n",
+			port->config.name, path ? path : "",
+			PVETH_VECTOR_QUEUE + port->config.queues);
+		write_memory_xml(file, port);
+		fclose(file);
+	}
+	xml = text ? json_string(text) : NULL;
+	free(text);
 	free(path);
 	return xml;
 }

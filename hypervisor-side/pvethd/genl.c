@@ -163,9 +163,10 @@ int port_status_get(unsigned int ifindex, struct port_status *status, struct err
 }
 
 int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *guest,
-		const void *window, struct error *err)
+		const void *window, const struct ram *ram, struct error *err)
 {
 	char buffer[NETLINK_MESSAGE];
+	struct nlattr *region;
 	struct nlmsghdr *nlh;
 	unsigned int i;
 	int ret;
@@ -183,6 +184,15 @@ int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *gu
 		mnl_attr_put_u32(nlh, PVETH_A_PORT_KICK_FD, guest->kick_fd[i]);
 	for (i = 0; i < guest->vectors; i++)
 		mnl_attr_put_u32(nlh, PVETH_A_PORT_CALL_FD, guest->call_fd[i]);
+	for (i = 0; i < ram->count; i++) {
+		region = mnl_attr_nest_start(nlh, PVETH_A_PORT_REGION);
+		mnl_attr_put_u64(nlh, PVETH_A_PORT_REGION_GUEST_ADDR,
+				 ram->regions[i].guest_addr);
+		mnl_attr_put_u64(nlh, PVETH_A_PORT_REGION_MEMORY_ADDR,
+				 (uintptr_t)ram->regions[i].addr);
+		mnl_attr_put_u64(nlh, PVETH_A_PORT_REGION_MEMORY_LEN, ram->regions[i].size);
+		mnl_attr_nest_end(nlh, region);
+	}
 	ret = netlink_request(&genl, nlh, NULL, NULL, err);
 	if (ret == -ENOBUFS)
 		error_prefix(err, "give pvethd CAP_IPC_LOCK or a larger RLIMIT_MEMLOCK");

@@ -75,6 +75,6 @@ bool kernel_has_ports(void);
 int port_status_get(unsigned int ifindex, struct port_status *status, struct error *err);
 /* -EBUSY if the port is attached already. The window is only looked at. */
 int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *guest,
-		const void *window, struct error *err);
+		const void *window, const struct ram *ram, struct error *err);
 
 #endif /* _PVETHD_KERNEL_H */

@@ -60,12 +60,17 @@ static void port_set_problem(struct port *port, const char *problem)
 static int attach(struct port *port, const struct guest *guest, struct error *err)
 {
 	void *window;
+	struct ram ram;
 	int ret;
 
 	window = guest_map(guest, err);
 	if (!window)
 		return -1;
-	ret = port_attach(port->ifindex, port->config.mac, guest, window, err);
+	ret = ram_map(&port->config, &ram, err);
+	if (!ret) {
+		ret = port_attach(port->ifindex, port->config.mac, guest, window, &ram, err);
+		ram_unmap(&ram);
+	}
 	guest_unmap(guest, window);
 	return ret;
 }
@@ -313,6 +318,8 @@ struct port *port_add(struct port_config *config, struct error *err)
 	}
 	if (config->bridge[0] && interface_join_bridge(port, err))
 		goto err_link;
+	if (ram_make(&port->config, err))
+		goto err_link;
 	if (state_save(&port->config, err) || clients_listen(port, err))
 		goto err_state;
 	TAILQ_INSERT_TAIL(&ports, port, entry);
@@ -321,6 +328,7 @@ struct port *port_add(struct port_config *config, struct error *err)
 
 err_state:
 	state_remove(config->name, &ignored);
+	ram_remove(&port->config);
 err_link:
 	if (made)
 		link_del(port->ifindex, &ignored);
@@ -351,6 +359,7 @@ int port_del(struct port *port, struct error *err)
 	}
 	if (state_remove(name, err))
 		return -1;
+	ram_remove(&port->config);
 	log_info("%s: deleted", name);
 	TAILQ_REMOVE(&ports, port, entry);
 	port_free(port);

@@ -152,6 +152,8 @@ void print_port(json_t *port)
 		print_line("  it uses:", get_string(port, "guest_mac"));
 	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));
 	print_line("window:", get_size(port, "window_size"));
+	if (json_is_integer(json_object_get(port, "memory")))
+		print_line("memory:", get_size(port, "memory"));
 	printf("  MTU:           %" JSON_INTEGER_FORMAT "\n", get_number(port, "mtu"));
 	printf("  sessions:      %" JSON_INTEGER_FORMAT "\n", get_number(port, "sessions"));
 	print_line("features:", get_string(port, "features"));

@@ -6,6 +6,7 @@
  * port.c       a port: its interface, its socket, its state file
  * interface.c  the interface of a port
  * client.c     a QEMU that is connected to a port's socket
+ * ram.c        the guest's RAM, for direct mode
  * ivshmem.c    what a guest shares with its port, and the hello to QEMU
  * describe.c   a port in JSON, as users see it
  * control.c    requests from pvethctl
@@ -25,6 +26,7 @@
 #ifndef _PVETHD_H
 #define _PVETHD_H
 
+#include <limits.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,6 +57,10 @@
  * @queues: queue pairs
  * @mtu: MTU of the interface when it is made; 0 if that is to be found out
  * @window_size: bytes of a guest's window
+ * @direct: guests may use direct mode
+ * @memory: direct mode: bytes of the guest's RAM
+ * @memory_dir: direct mode: directory of the file that is the guest's RAM
+ * @machine: direct mode: QEMU's machine type, "q35" or "pc"
  * @bridge: what the interface is put into when it is made, or empty
  * @socket_user: who may connect to the socket, a name or a number, or empty
  * @socket_group: the same
@@ -65,6 +71,10 @@ struct port_config {
 	unsigned int queues;
 	unsigned int mtu;
 	uint64_t window_size;
+	bool direct;
+	uint64_t memory;
+	char memory_dir[256];
+	char machine[8];
 	char bridge[IFNAMSIZ];
 	char socket_user[64];
 	char socket_group[64];
@@ -147,6 +157,32 @@ struct port {
 	char problem[ERROR_TEXT];
 };
 
+/**
+ * struct ram_region - a part of the guest's RAM
+ * @guest_addr: where the guest's devices have it
+ * @addr: where it is mapped here
+ * @size: in bytes
+ */
+struct ram_region {
+	uint64_t guest_addr;
+	void *addr;
+	uint64_t size;
+};
+
+/**
+ * struct ram - the guest's RAM, mapped; or none
+ * @addr: where, or NULL
+ * @size: in bytes
+ * @count: number of @regions
+ * @regions: its parts: below, and above 4 GiB
+ */
+struct ram {
+	void *addr;
+	uint64_t size;
+	unsigned int count;
+	struct ram_region regions[2];
+};
+
 /* log.c APIs: */
 void log_open(void);
 void log_to_syslog(void);
@@ -178,7 +214,15 @@ void guest_unmap(const struct guest *guest, void *window);
 void hello_prepare(int fd);
 enum hello_result hello_send(int fd, const struct guest *guest, unsigned int *sent);
 
+/* ram.c APIs: */
+int ram_path(const struct port_config *config, char *path, size_t len);
+int ram_make(const struct port_config *config, struct error *err);
+void ram_remove(const struct port_config *config);
+int ram_map(const struct port_config *config, struct ram *ram, struct error *err);
+void ram_unmap(struct ram *ram);
+
 /* client.c APIs: */
+int socket_owner(const struct port_config *config, uid_t *uid, gid_t *gid, struct error *err);
 void clients_accept(struct port *port);
 int clients_listen(struct port *port, struct error *err);
 void clients_close(struct port *port);

@@ -14,6 +14,7 @@
  *	unload			the module is unloaded, and with it all its interfaces
  *	load			the module is loaded
  *	show NAME		"IFINDEX MTU QUEUES ATTACHED", or "none"
+ *	regions NAME		"ADDRESS+SIZE" in the guest for each part of its RAM
  *	master NAME		name of the bridge that it is in, or "none"
  *	kicks NAME		counts of the doorbells that the guest rang
  *	call NAME VECTOR	ring the guest
@@ -23,6 +24,7 @@
  * It keeps no file that it is given: doorbells work while pvethd has them.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,7 @@ struct fake_link {
 	char name[IFNAMSIZ];
 	struct link_info info;
 	bool attached;
+	char regions[128];
 	struct guest guest;
 	uint8_t mac[6];
 	void *window;
@@ -197,9 +200,10 @@ int port_status_get(unsigned int ifindex, struct port_status *status, struct err
 }
 
 int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *guest,
-		const void *window, struct error *err)
+		const void *window, const struct ram *ram, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
+	unsigned int i;
 
 	if (!link || strcmp(link->info.kind, PVETH_KIND))
 		return fail(ENODEV, err);
@@ -216,6 +220,13 @@ int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *gu
 		return fail(EFAULT, err);
 	memcpy(link->mac, mac, sizeof(link->mac));
 	link->guest = *guest;
+	/* What is in each part is where it is for the guest. */
+	link->regions[0] = '\0';
+	for (i = 0; i < ram->count; i++) {
+		memcpy(ram->regions[i].addr, &ram->regions[i].guest_addr, sizeof(uint64_t));
+		sprintf(strchr(link->regions, '\0'), " %" PRIx64 "+%" PRIx64,
+			ram->regions[i].guest_addr, ram->regions[i].size);
+	}
 	link->attached = true;
 	report(REPORT_CHANGED);
 	return 0;
@@ -274,6 +285,9 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		return true;
 	} else if (!strcmp(command, "master")) {
 		puts(link->info.master ? find_index(link->info.master)->name : "none");
+		return true;
+	} else if (!strcmp(command, "regions")) {
+		puts(link->regions + !!link->regions[0]);
 		return true;
 	} else if (!strcmp(command, "kicks")) {
 		kicks(link);

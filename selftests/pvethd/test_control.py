@@ -56,6 +56,84 @@ def test_add_options(daemon):
     check_equal(daemon.add('vm9', '--queues', '3')['window_size'], 16 << 20, 'default for 3')
 
 
+def ram_files(daemon):
+    return sorted(name for name in os.listdir(daemon.dir) if name.endswith('.ram'))
+
+
+def test_direct(daemon):
+    """direct mode: the guest's memory is made, told of, shared in its parts, and removed"""
+    daemon.start()
+    port = daemon.add('vm1', '--mode', 'direct', '--memory', '64M', '--memory-dir', daemon.dir)
+    path = f'{daemon.dir}/pveth-vm1.ram'
+    check_equal([port[key] for key in ('mode', 'memory', 'memory_dir', 'machine')],
+                ['direct', 64 << 20, daemon.dir, 'q35'], 'port')
+    made = os.stat(path)
+    check_equal((made.st_size, stat.S_IMODE(made.st_mode)), (64 << 20, 0o600), 'file')
+    check_equal(port['qemu_args'][4:],
+                ['-m', '64M', '-object', 'memory-backend-file,id=pveth-vm1-ram,size=67108864,'
+                 f'mem-path={path},share=on,discard-data=on',
+                 '-machine', 'memory-backend=pveth-vm1-ram'], 'arguments')
+    check_contains(port['libvirt_xml'], '<qemu:arg value=', path)
+    check_contains(daemon.ctl('show', 'vm1').stdout, 'direct', '64M')
+    qemu = Qemu(port)
+    qemu.hello(2)
+    check_equal(daemon.kernel('regions vm1'), '0+4000000', 'regions')
+    qemu.close()
+    # After a reboot
+    daemon.stop()
+    os.remove(path)
+    daemon.start('link vm1 pveth 1')
+    qemu = Qemu(port)
+    qemu.hello(2)
+    check_equal(daemon.kernel('regions vm1'), '0+4000000', 'regions again')
+    check_equal(os.stat(path).st_size, 64 << 20, 'file that is made again')
+    qemu.close()
+    daemon.ctl('del', 'vm1')
+    check_equal(ram_files(daemon), [], 'files')
+
+
+def test_direct_layout(daemon):
+    """direct mode: RAM goes on above 4 GiB where QEMU's machine has it so"""
+    daemon.start()
+    layouts = {
+        ('q35', '2815M'): [(0, 0xaff00000)],
+        ('q35', '2816M'): [(0, 0x80000000), (1 << 32, 0x30000000)],
+        ('pc', '3583M'): [(0, 0xdff00000)],
+        ('pc', '3584M'): [(0, 0xc0000000), (1 << 32, 0x20000000)],
+    }
+    for (machine, size), parts in layouts.items():
+        port = daemon.add('vm1', '--mode', 'direct', '--memory', size, '--machine', machine)
+        with open('/dev/shm/pveth-vm1.ram', 'rb') as file:
+            qemu = Qemu(port)
+            qemu.hello(2)
+            check_equal(daemon.kernel('regions vm1'),
+                        ' '.join(f'{addr:x}+{length:x}' for addr, length in parts),
+                        f'{machine} with {size}')
+            offset = 0
+            for addr, length in parts:
+                file.seek(offset)
+                check_equal(int.from_bytes(file.read(8), 'little'), addr, f'at {offset:x}')
+                offset += length
+            qemu.close()
+        daemon.ctl('del', 'vm1')
+
+
+def test_direct_fails(daemon):
+    """direct mode: a guest whose memory is not right is not attached, and it is said why"""
+    daemon.start()
+    port = daemon.add('vm1', '--mode', 'direct', '--memory', '64M', '--memory-dir', daemon.dir)
+    path = f'{daemon.dir}/pveth-vm1.ram'
+    os.truncate(path, 1 << 20)
+    qemu = Qemu(port)
+    wait_for(lambda: daemon.show('vm1')['problem'], 'a problem')
+    check_contains(daemon.show('vm1')['problem'], path, '1048576 bytes, not 67108864')
+    check_equal(daemon.kernel('show vm1').split()[3], '0', 'attached')
+    os.truncate(path, 64 << 20)
+    qemu.hello(2)
+    check_equal(daemon.show('vm1')['problem'], None, 'problem')
+    qemu.close()
+
+
 def test_add_prints(daemon):
     """add: prints the words for a shell, and XML, that QEMU and libvirt take"""
     daemon.run_dir = os.path.join(daemon.dir, "it's, odd & <so>")
@@ -84,6 +162,9 @@ def test_add_refused(daemon):
     daemon.start()
     daemon.add('vm1', '--mac', '52:54:00:00:00:01')
     before = daemon.ctl('list').stdout, daemon.files()
+    direct = 'vm2', '--mode', 'direct', '--memory'
+    with open(f'{daemon.dir}/pveth-vm2.ram', 'w', encoding='utf-8') as file:
+        file.write("another's")
     refused = [
         (('vm2', '--mac', '53:54:00:00:00:01'), 2, 'multicast'),
         (('vm2', '--mac', '52:54:00:00:00'), 2, 'six octets'),
@@ -104,8 +185,19 @@ def test_add_refused(daemon):
         (('vm2', '--window-size', '17179869184G'), 2, 'not a size'),
         (('vm2', '--window-size', '4MB'), 2, 'not a size', '8MiB'),
         (('vm2', '--window-size', ''), 2, 'not a size'),
-        (('vm2', '--mode', 'direct'), 1, 'not there yet'),
-        (('vm2', '--mode', 'fast'), 1, 'use window'),
+        (('vm2', '--mode', 'fast'), 1, 'use window or direct'),
+        (('vm2', '--mode', 'direct'), 1, '--memory SIZE'),
+        (('vm2', '--memory', '64M'), 1, 'only for --mode direct'),
+        (('vm2', '--machine', 'q35'), 1, 'only for --mode direct'),
+        ((*direct, '31M'), 1, 'from 32M to 524288M'),
+        ((*direct, '1T'), 2, 'not a size'),
+        ((*direct, '513G'), 1, 'from 32M to 524288M'),
+        ((*direct, '67108865'), 1, 'multiple of 1M'),
+        ((*direct, '64M', '--machine', 'virt'), 1, 'use q35 or pc'),
+        ((*direct, '64M', '--memory-dir', 'shm'), 1, 'absolute path'),
+        ((*direct, '64M', '--memory-dir', '/no/such'), 1, '/no/such/pveth-vm2.ram', 'No such file'),
+        ((*direct, '64M', '--memory-dir', daemon.dir), 1, 'pveth-vm2.ram', 'File exists'),
+        ((*direct, '64M', '--socket-user', 'no-such-user'), 1, "no user 'no-such-user'"),
         (('vm2', '--socket-user', 'no-such-user'), 1, "no user 'no-such-user'"),
         (('vm2', '--socket-group', 'no-such-group'), 1, "no group 'no-such-group'"),
         (('vm2', '--socket-user', 'x' * 64), 1, 'longer than'),
@@ -120,6 +212,9 @@ def test_add_refused(daemon):
         daemon.fails_with(('add', *args), *words, status=status)
     check_equal((daemon.ctl('list').stdout, daemon.files()), before, 'what is there')
     check_equal(daemon.kernel('show vm2'), 'none', 'interface')
+    with open(f'{daemon.dir}/pveth-vm2.ram', encoding='utf-8') as file:
+        check_equal(file.read(), "another's", 'file that was there')
+    check_equal(os.path.exists('/dev/shm/pveth-vm2.ram'), False, 'memory')
     check_equal(os.listdir(daemon.state_dir), ['vm1.json'], 'state files')
     check_equal(sorted(os.listdir(daemon.run_dir)), ['control', 'vm1.sock'], 'sockets')
 

@@ -97,6 +97,7 @@ def test_bad_state(daemon):
         'nomac': json.dumps({key: value for key, value in state.items() if key != 'mac'}
                             | {'name': 'nomac'}),
         'direct': json.dumps({**state, 'name': 'direct', 'mode': 'direct'}),
+        'memory': json.dumps({**state, 'name': 'memory', 'memory': 64 << 20}),
         'twice': json.dumps({**state, 'name': 'twice'}),
         '.hidden': json.dumps(state),
         'user': json.dumps({**state, 'name': 'user', 'mac': '52:54:00:00:00:09',

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guest's RAM, for direct mode: a file that QEMU and the kernel share
+ *
+ * QEMU connects to the port before it makes the guest's RAM, so the file is
+ * ours and QEMU finds it. It is a regular file of a tmpfs or a hugetlbfs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pvethd.h"
+
+#define GIB	(1ULL << 30)
+
+/* Where PCI has what it maps below 4 GiB, RAM goes on above. How much is below
+ * is decided by pc_q35_init() in QEMU's hw/i386/pc_q35.c and pc_init1() in its
+ * hw/i386/pc_piix.c.
+ */
+static uint64_t ram_below_4g(const struct port_config *config)
+{
+	const uint64_t q35 = 0xb0000000, pc = 0xe0000000;
+	uint64_t size = config->memory;
+
+	if (!strcmp(config->machine, "pc"))
+		return size < pc ? size : 3 * GIB;
+	return size < q35 ? size : 2 * GIB;
+}
+
+/**
+ * ram_path() - where the file is
+ * @config: of the port
+ * @path: receives the path
+ * @len: room for it
+ *
+ * Return: 0, or -1 if there is not enough.
+ */
+int ram_path(const struct port_config *config, char *path, size_t len)
+{
+	int n = snprintf(path, len, "%s/pveth-%s.ram", config->memory_dir, config->name);
+
+	return n < 0 || (size_t)n >= len ? -1 : 0;
+}
+
+static int ram_prepare(int fd, const struct port_config *config, struct error *err)
+{
+	struct stat st;
+	uid_t uid;
+	gid_t gid;
+
+	if (fstat(fd, &st))
+		return error_set(err, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, "it is no regular file");
+	if ((uint64_t)st.st_size == config->memory)
+		return 0;
+	if (st.st_size)
+		return error_set(err, "it has %" PRIu64 " bytes, not %" PRIu64,
+				 (uint64_t)st.st_size, config->memory);
+	if (socket_owner(config, &uid, &gid, err))
+		return -1;
+	if (fchown(fd, uid, gid) || fchmod(fd, gid == (gid_t)-1 ? 0600 : 0660) ||
+	    ftruncate(fd, config->memory))
+		return error_set(err, "%s", strerror(errno));
+	return 0;
+}
+
+static int ram_open(const struct port_config *config, int flags, struct error *err)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (ram_path(config, path, sizeof(path)))
+		return error_set(err, "the path of the guest's memory is too long");
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+	if (fd < 0)
+		error_set(err, "%s", strerror(errno));
+	else if (!ram_prepare(fd, config, err))
+		return fd;
+	error_prefix(err, "the guest's memory %s", path);
+	if (fd >= 0) {
+		close(fd);
+		if (flags & O_EXCL)
+			unlink(path);
+	}
+	return -1;
+}
+
+/**
+ * ram_make() - make the file
+ * @config: of the port; without direct mode nothing is done
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1 and there is no file that was not there before.
+ */
+int ram_make(const struct port_config *config, struct error *err)
+{
+	int fd;
+
+	if (!config->direct)
+		return 0;
+	fd = ram_open(config, O_CREAT | O_EXCL, err);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+/**
+ * ram_remove() - remove the file; who has it open or mapped keeps it
+ * @config: of the port; without direct mode nothing is done
+ */
+void ram_remove(const struct port_config *config)
+{
+	char path[PATH_MAX];
+
+	if (config->direct && !ram_path(config, path, sizeof(path)))
+		unlink(path);
+}
+
+/**
+ * ram_map() - get at the guest's RAM, as its devices see it
+ * @config: of the port; without direct mode there is none
+ * @ram: receives it, for ram_unmap()
+ * @err: receives what is wrong
+ *
+ * A file that is gone, as after a reboot, is made again.
+ *
+ * Return: 0, or -1.
+ */
+int ram_map(const struct port_config *config, struct ram *ram, struct error *err)
+{
+	uint64_t below = ram_below_4g(config);
+	int fd, error;
+
+	memset(ram, 0, sizeof(*ram));
+	if (!config->direct)
+		return 0;
+	fd = ram_open(config, O_CREAT, err);
+	if (fd < 0)
+		return -1;
+	error = posix_fallocate(fd, 0, config->memory);
+	if (!error) {
+		ram->addr = mmap(NULL, config->memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (ram->addr == MAP_FAILED)
+			error = errno;
+	}
+	close(fd);
+	if (error) {
+		ram->addr = NULL;
+		return error_set(err, "cannot get the guest's memory from %s: %s",
+				 config->memory_dir, strerror(error));
+	}
+	ram->size = config->memory;
+	ram->regions[ram->count++] = (struct ram_region) { 0, ram->addr, below };
+	if (ram->size > below)
+		ram->regions[ram->count++] = (struct ram_region) {
+			4 * GIB, (char *)ram->addr + below, ram->size - below
+		};
+	return 0;
+}
+
+void ram_unmap(struct ram *ram)
+{
+	if (ram->addr)
+		munmap(ram->addr, ram->size);
+}
