@@ -271,8 +271,7 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 		len = pvg_g2h_piece(q, skb, slot, offset, &addr);
 		desc.addr = cpu_to_le64(addr);
 		desc.len = cpu_to_le32(len);
-		pvring_prod_write(&q->g2h, q->g2h_pending++, &desc,
-				  sizeof(desc));
+		pvring_prod_write_desc(&q->g2h, q->g2h_pending++, &desc);
 		desc = (struct pveth_desc) {};
 		offset += len;
 		q->free_slot = q->frames[slot].next;

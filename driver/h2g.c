@@ -47,7 +47,7 @@ static void pvg_h2g_post(struct pvg_queue *q, u32 id)
 					   q->h2g_buf_size, DMA_FROM_DEVICE);
 
 	__set_bit(id, q->posted);
-	pvring_prod_write(&q->h2g_post, q->h2g_pending++, &buf, sizeof(buf));
+	pvring_prod_write_buf(&q->h2g_post, q->h2g_pending++, &buf);
 }
 
 static void pvg_h2g_publish(struct pvg_queue *q)

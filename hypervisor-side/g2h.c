@@ -93,7 +93,7 @@ static void pvh_g2h_complete(struct pvh_queue *q, enum pveth_done_status status)
 		.status	= cpu_to_le16(status),
 	};
 
-	pvring_prod_write(&q->g2h_done, q->done_pending++, &done, sizeof(done));
+	pvring_prod_write_done(&q->g2h_done, q->done_pending++, &done);
 }
 
 static void pvh_g2h_publish(struct pvh_queue *q)

@@ -140,8 +140,7 @@ static void pvh_h2g_write(struct pvh_queue *q, const struct sk_buff *skb,
 		pvh_h2g_copy(q, skb, offset, le64_to_cpu(buf->addr), len);
 		desc.len = cpu_to_le32(len);
 		desc.id = buf->id;
-		pvring_prod_write(&q->h2g, q->h2g_pending++, &desc,
-				  sizeof(desc));
+		pvring_prod_write_desc(&q->h2g, q->h2g_pending++, &desc);
 		desc = (struct pveth_desc) {};
 		offset += len;
 	}

@@ -47,6 +47,7 @@
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/prefetch.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
 #include <asm/byteorder.h>
@@ -120,15 +121,32 @@ struct pvring_cons {
 /* Entries are structs of other types, of this size and alignment. */
 typedef u64 __attribute__((__may_alias__)) pvring_word;
 
-/* Word by word, each read once, so that the copy is of one moment for each word
- * and nothing is fetched again behind the checks that follow.
+/* Bytes that a reader fetches ahead: enough for several lines to be on their way
+ * from the producer's cache at a time
  */
-static inline void pvring_copy_in(void *to, const void *from, size_t bytes)
+#define PVRING_AHEAD	(2 * PVETH_LINE_SIZE)
+
+/* Word by word, each read once, so that the copy is of one moment for each word
+ * and nothing is fetched again behind the checks that follow. What is as short
+ * as an entry is straight code, or the compiler would leave it a loop.
+ */
+static __always_inline void pvring_copy_in(void *to, const void *from,
+					   size_t bytes)
 {
 	const pvring_word *src = from;
 	pvring_word *dst = to;
 	size_t i;
 
+	if (__builtin_constant_p(bytes) && bytes <= sizeof(struct pveth_desc)) {
+		dst[0] = READ_ONCE(src[0]);
+		if (bytes >= 2 * sizeof(*dst))
+			dst[1] = READ_ONCE(src[1]);
+		if (bytes >= 3 * sizeof(*dst))
+			dst[2] = READ_ONCE(src[2]);
+		if (bytes >= 4 * sizeof(*dst))
+			dst[3] = READ_ONCE(src[3]);
+		return;
+	}
 	for (i = 0; i < bytes / sizeof(*dst); i++)
 		dst[i] = READ_ONCE(src[i]);
 }
@@ -175,12 +193,94 @@ static inline void pvring_prod_init(struct pvring_prod *p,
  * @entry_size: bytes of an entry, a multiple of 8
  *
  * That the entry is free is the caller's to know, from the answers it has read.
+ *
+ * For entries of the ABI there are functions of their own below. A processor
+ * that has just stored the fields of a word one by one has to wait until they
+ * are in the cache before it can load the word, so they make the words from the
+ * fields in registers.
  */
 static inline void pvring_prod_write(const struct pvring_prod *p, u32 n,
 				     const void *entry, size_t entry_size)
 {
 	pvring_copy_out(pvring_entry(p->ring, (p->prod + n) & p->mask,
 				     entry_size), entry, entry_size);
+}
+
+/* Words of an entry out of its fields, the first of which is at the lowest
+ * address
+ */
+static inline u32 pvring_half_of(__virtio16 first, __virtio16 second)
+{
+	return le16_to_cpu((__force __le16)first) |
+	       (u32)le16_to_cpu((__force __le16)second) << 16;
+}
+
+static inline u64 pvring_word_of(u32 first, u32 second)
+{
+	return (__force u64)cpu_to_le64(first | (u64)second << 32);
+}
+
+/**
+ * pvring_prod_write_desc() - as pvring_prod_write(), of a descriptor
+ * @p: the producer
+ * @n: which one, counted from the first that is not published
+ * @desc: the contents, copied
+ */
+static __always_inline void
+pvring_prod_write_desc(const struct pvring_prod *p, u32 n,
+		       const struct pveth_desc *desc)
+{
+	pvring_word *to = pvring_entry(p->ring, (p->prod + n) & p->mask,
+				       sizeof(*desc));
+	const struct virtio_net_hdr_v1 *hdr = &desc->hdr;
+
+	WRITE_ONCE(to[0], (__force u64)desc->addr);
+	WRITE_ONCE(to[1], pvring_word_of(le32_to_cpu(desc->len),
+					 le16_to_cpu(desc->id) |
+					 (u32)le16_to_cpu(desc->flags) << 16));
+	WRITE_ONCE(to[2], pvring_word_of(hdr->flags | (u32)hdr->gso_type << 8 |
+			(u32)le16_to_cpu((__force __le16)hdr->hdr_len) << 16,
+			pvring_half_of(hdr->gso_size, hdr->csum_start)));
+	WRITE_ONCE(to[3], pvring_word_of(pvring_half_of(hdr->csum_offset,
+							hdr->num_buffers),
+					 le32_to_cpu(desc->hash)));
+}
+
+/**
+ * pvring_prod_write_done() - as pvring_prod_write(), of a completion
+ * @p: the producer
+ * @n: which one, counted from the first that is not published
+ * @done: the contents, copied
+ */
+static __always_inline void
+pvring_prod_write_done(const struct pvring_prod *p, u32 n,
+		       const struct pveth_done *done)
+{
+	pvring_word *to = pvring_entry(p->ring, (p->prod + n) & p->mask,
+				       sizeof(*done));
+
+	WRITE_ONCE(to[0], pvring_word_of(le16_to_cpu(done->id) |
+					 (u32)le16_to_cpu(done->status) << 16,
+					 le32_to_cpu(done->reserved)));
+}
+
+/**
+ * pvring_prod_write_buf() - as pvring_prod_write(), of a buffer
+ * @p: the producer
+ * @n: which one, counted from the first that is not published
+ * @buf: the contents, copied
+ */
+static __always_inline void
+pvring_prod_write_buf(const struct pvring_prod *p, u32 n,
+		      const struct pveth_buf *buf)
+{
+	pvring_word *to = pvring_entry(p->ring, (p->prod + n) & p->mask,
+				       sizeof(*buf));
+
+	WRITE_ONCE(to[0], (__force u64)buf->addr);
+	WRITE_ONCE(to[1], pvring_word_of(le32_to_cpu(buf->len),
+					 le16_to_cpu(buf->id) |
+					 (u32)le16_to_cpu(buf->reserved) << 16));
 }
 
 /**
@@ -277,10 +377,17 @@ static inline int pvring_cons_avail(struct pvring_cons *c)
  * @entry: where to
  * @entry_size: bytes of an entry, a multiple of 8
  */
-static inline void pvring_cons_read(const struct pvring_cons *c, u32 n,
-				    void *entry, size_t entry_size)
+static __always_inline void pvring_cons_read(const struct pvring_cons *c, u32 n,
+					     void *entry, size_t entry_size)
 {
-	pvring_copy_in(entry, pvring_entry(c->ring, (c->cons + n) & c->mask,
+	const u32 ahead = PVRING_AHEAD / entry_size;
+	u32 index = c->cons + n;
+
+	/* Not what may be unpublished: the producer needs that line. */
+	if (c->prod - index > ahead)
+		prefetch(pvring_entry(c->ring, (index + ahead) & c->mask,
+				      entry_size));
+	pvring_copy_in(entry, pvring_entry(c->ring, index & c->mask,
 					   entry_size), entry_size);
 }
 

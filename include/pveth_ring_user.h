@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For sparse, in the kernel */
+#define __force
+
 #undef static_assert
 #define static_assert(expr)	_Static_assert(expr, #expr)
 
@@ -28,6 +31,8 @@ typedef uint64_t u64;
 #define virt_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define virt_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define virt_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+
+#define prefetch(p)		__builtin_prefetch(p)
 
 #define cpu_to_le16(x)		htole16(x)
 #define le16_to_cpu(x)		le16toh(x)

@@ -42,7 +42,7 @@ static void guest_send(struct guest *g)
 			desc.hdr.num_buffers = cpu_to_le16(frame.descs);
 		}
 		desc.hash = cpu_to_le32(frame.item + i);
-		pvring_prod_write(&g->g2h, g->g2h_pending++, &desc, sizeof(desc));
+		pvring_prod_write_desc(&g->g2h, g->g2h_pending++, &desc);
 	}
 	g->frames[frame.id] = frame;
 	g->sent++;
@@ -97,7 +97,7 @@ static void guest_post(struct guest *g, u32 id)
 	};
 
 	g->posted[id] = true;
-	pvring_prod_write(&g->h2g_post, g->h2g_pending++, &buf, sizeof(buf));
+	pvring_prod_write_buf(&g->h2g_post, g->h2g_pending++, &buf);
 }
 
 static bool guest_receive(struct guest *g)

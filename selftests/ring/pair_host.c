@@ -80,8 +80,7 @@ static bool host_complete(struct host *h, u32 n)
 			pair_check(h->s, h->pair.slots +
 				   frame->slot[i] * SLOT_WORDS, frame->item + i);
 		done.id = cpu_to_le16(frame->id);
-		pvring_prod_write(&h->g2h_done, h->done_pending++, &done,
-				  sizeof(done));
+		pvring_prod_write_done(&h->g2h_done, h->done_pending++, &done);
 		*frame = h->held[--h->n_held];
 		h->completed++;
 	}
@@ -132,8 +131,7 @@ static bool host_transmit(struct host *h)
 			};
 			if (!i)
 				desc.hdr.num_buffers = cpu_to_le16(h->next_descs);
-			pvring_prod_write(&h->h2g, h->h2g_pending++, &desc,
-					  sizeof(desc));
+			pvring_prod_write_desc(&h->h2g, h->h2g_pending++, &desc);
 		}
 		h->sent++;
 		h->next_descs = 1 + test_random(h->s, MAX_DESCS);
