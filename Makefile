@@ -40,6 +40,11 @@ soak:
 	scripts/deps
 	scripts/rig soak 50
 
+# The rings beside those of the kernel's ringtest, without a VM
+bench-ring:
+	scripts/deps bench-ring
+	scripts/bench-ring
+
 lint:
 	scripts/deps
 	scripts/lint
@@ -47,4 +52,5 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all modules tools demo check check-debug check-debug-short soak lint clean
+.PHONY: all modules tools demo check check-debug check-debug-short soak \
+	bench-ring lint clean
