@@ -2,8 +2,11 @@
 #
 # make demo    a guest that talks to the world through pveth
 # make check   all tests; ends with "N passed, N failed, N skipped"
+# make bench   figures beside those of virtio-net, in build/bench; bench-short takes
+#              less than 10 minutes
+# make profile CARD=... WORK=...   where the time goes
 #
-# Both install what they need, and run as root on Debian 12.
+# All install what they need, and run as root on Debian 12.
 
 # Kernel to build the modules for: a flavour or a kit of scripts/kernel
 KERNEL ?= stock
@@ -45,6 +48,22 @@ bench-ring:
 	scripts/deps bench-ring
 	scripts/bench-ring
 
+# Figures beside those of virtio-net and others, in build/bench
+bench:
+	scripts/deps build rig bench
+	scripts/bench
+
+bench-short:
+	scripts/deps build rig bench
+	scripts/bench --short
+
+# Where the time goes: CARD and WORK are those of scripts/bench
+CARD ?= pveth-window
+WORK ?= tcp-out-1500-1
+profile:
+	scripts/deps build rig bench
+	scripts/bench --profile $(CARD) $(WORK)
+
 lint:
 	scripts/deps
 	scripts/lint
@@ -52,5 +71,5 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all modules tools demo check check-debug check-debug-short soak \
-	bench-ring lint clean
+.PHONY: all modules tools demo check check-debug check-debug-short soak bench \
+	bench-short bench-ring profile lint clean
