@@ -70,8 +70,24 @@ static void pvg_get_channels(struct net_device *netdev,
 {
 	struct pvg_dev *pvg = netdev_priv(netdev);
 
-	channels->max_combined = pvg->queue_pairs;
-	channels->combined_count = pvg->queue_pairs;
+	channels->max_combined = pvg_session_max_pairs(pvg);
+	channels->combined_count = pvg->used_pairs;
+}
+
+static int pvg_set_channels(struct net_device *netdev,
+			    struct ethtool_channels *channels)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+	int err;
+
+	err = pvg_session_want_pairs(pvg, channels->combined_count);
+	if (!err)
+		pvg_netdev_spread(pvg);
+	else if (err == -ENOSPC)
+		netdev_warn(netdev,
+			    "the window is too small for %u queue pairs with rings of these sizes\n",
+			    channels->combined_count);
+	return err;
 }
 
 /* For each queue pair, in this order */
@@ -136,6 +152,7 @@ const struct ethtool_ops pvg_ethtool_ops = {
 	.get_ringparam		= pvg_get_ringparam,
 	.set_ringparam		= pvg_set_ringparam,
 	.get_channels		= pvg_get_channels,
+	.set_channels		= pvg_set_channels,
 	.get_sset_count		= pvg_get_sset_count,
 	.get_strings		= pvg_get_strings,
 	.get_ethtool_stats	= pvg_get_ethtool_stats,

@@ -2,9 +2,45 @@
 /*
  * pveth guest driver: the network device
  */
+#include <linux/cpumask.h>
 #include <linux/slab.h>
 
 #include "pveth.h"
+
+/**
+ * pvg_netdev_spread() - give each queue pair in use its share of the CPUs
+ * @pvg: the device
+ *
+ * Its CPUs send through it, and the first of them has its interrupt, so that the
+ * host's answers come back to where the flow is. With fewer CPUs than queue
+ * pairs, flows of a CPU are spread over the pairs that it has.
+ *
+ * Context: Process context, with RTNL or before the device is registered.
+ */
+void pvg_netdev_spread(struct pvg_dev *pvg)
+{
+	u32 i, n, share, pairs = pvg->used_pairs;
+	cpumask_var_t cpus;
+	unsigned int cpu;
+
+	if (!zalloc_cpumask_var(&cpus, GFP_KERNEL))
+		return;
+	cpu = cpumask_first(cpu_online_mask);
+	for (i = 0; i < pairs; i++) {
+		share = (num_online_cpus() + pairs - 1 - i) / pairs ?: 1;
+		if (netif_running(pvg->netdev))
+			pvg_place_irq(&pvg->queues[i], cpu);
+		cpumask_clear(cpus);
+		for (n = 0; n < share; n++) {
+			cpumask_set_cpu(cpu, cpus);
+			cpu = cpumask_next(cpu, cpu_online_mask);
+			if (cpu >= nr_cpu_ids)
+				cpu = cpumask_first(cpu_online_mask);
+		}
+		netif_set_xps_queue(pvg->netdev, cpus, i);
+	}
+	free_cpumask_var(cpus);
+}
 
 static int pvg_open(struct net_device *netdev)
 {
@@ -15,6 +51,7 @@ static int pvg_open(struct net_device *netdev)
 	err = pvg_request_irqs(pvg);
 	if (err)
 		return err;
+	pvg_netdev_spread(pvg);
 	pvg_session_open(pvg);
 	return 0;
 }
@@ -107,8 +144,8 @@ static bool pvg_read_config(const struct pvg_dev *pvg, u32 *mtu, u8 *mac)
 	       *mtu >= PVETH_MIN_MTU && *mtu <= PVETH_MAX_MTU;
 }
 
-/* Follow the host's offloads, MTU and address, unless the administrator chose
- * others.
+/* Follow the host's queue pairs, offloads, MTU and address, unless the
+ * administrator chose others.
  */
 static void pvg_config_work(struct work_struct *work)
 {
@@ -116,12 +153,16 @@ static void pvg_config_work(struct work_struct *work)
 	struct net_device *netdev = pvg->netdev;
 	struct sockaddr_storage addr = {};
 	u8 mac[ETH_ALEN];
+	u32 mtu, pairs;
 	bool follow;
-	u32 mtu;
 
 	rtnl_lock();
 	if (netdev->reg_state != NETREG_REGISTERED)
 		goto unlock;
+	pairs = pvg->used_pairs;
+	pvg_session_follow_pairs(pvg);
+	if (pairs != pvg->used_pairs)
+		pvg_netdev_spread(pvg);
 	if (READ_ONCE(pvg->offered) != pvg->host_features) {
 		pvg->host_features = READ_ONCE(pvg->offered);
 		netdev_update_features(netdev);
@@ -298,6 +339,8 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 	}
 	pvg->host_features = le64_to_cpu(READ_ONCE(pvg_host_page(pvg)->features));
 	pvg->offered = pvg->host_features;
+	pvg->offered_pairs = le16_to_cpu(READ_ONCE(pvg_host_page(pvg)->max_queue_pairs));
+	pvg->wanted_pairs = num_online_cpus();
 	pvg->h2g_wanted = PVETH_OFFLOADS;
 	pvg->can_be_direct = pvg->offered & PVETH_FEATURE(PVETH_F_DIRECT) &&
 			     pvg_memory_can_be_direct(pvg);
@@ -306,16 +349,25 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 	eth_hw_addr_set(netdev, pvg->host_mac);
 	ether_addr_copy(netdev->perm_addr, pvg->host_mac);
 
+	/* Rather fewer queue pairs than none */
+	pvg->used_pairs = min(pvg->wanted_pairs, pvg_session_max_pairs(pvg));
 	size = pvg_session_max_ring_size(pvg);
+	while (!size && --pvg->used_pairs)
+		size = pvg_session_max_ring_size(pvg);
 	if (!size) {
 		dev_err(pvg->parent,
-			"a window of %llu bytes is too small for %u queue pairs\n",
-			pvg->window_size, pvg->queue_pairs);
+			"a window of %llu bytes is too small for a queue pair\n",
+			pvg->window_size);
 		return -ENOSPC;
 	}
 	size = min_t(u32, size, PVG_DEFAULT_RING_SIZE);
 	pvg->g2h_size = size;
 	pvg->h2g_size = size;
+	err = netif_set_real_num_queues(netdev, pvg->used_pairs,
+					pvg->used_pairs);
+	if (err)
+		return err;
+	pvg_netdev_spread(pvg);
 
 	netif_carrier_off(netdev);
 	pvg_publish_config(pvg);

@@ -83,8 +83,22 @@ void pvg_free_irqs(struct pvg_dev *pvg)
 {
 	u32 i;
 
-	for (i = 0; i < pvg->queue_pairs; i++)
+	for (i = 0; i < pvg->queue_pairs; i++) {
+		irq_update_affinity_hint(pvg->queues[i].irq, NULL);
 		free_irq(pvg->queues[i].irq, &pvg->queues[i]);
+	}
+}
+
+/**
+ * pvg_place_irq() - say where a queue pair's interrupt is to be
+ * @q: the queue pair, whose interrupt was requested
+ * @cpu: the CPU
+ *
+ * To be followed unless there is a reason not to.
+ */
+void pvg_place_irq(struct pvg_queue *q, unsigned int cpu)
+{
+	irq_set_affinity_and_hint(q->irq, cpumask_of(cpu));
 }
 
 /* The time that a copy from memory takes, the best of a few */
@@ -164,7 +178,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	void __iomem *registers;
 	int err, vectors;
 	struct pvg_dev *pvg;
-	u32 queue_pairs;
+	u32 offered_pairs;
 	void *window;
 
 	if (bar_size <= PVETH_MEMORY_OFFSET) {
@@ -197,19 +211,20 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		goto err_unmap_window;
 
 	page = window;
-	queue_pairs = le16_to_cpu(READ_ONCE(page->max_queue_pairs));
-	if (!queue_pairs || queue_pairs > PVETH_MAX_QUEUE_PAIRS) {
+	offered_pairs = le16_to_cpu(READ_ONCE(page->max_queue_pairs));
+	if (!offered_pairs || offered_pairs > PVETH_MAX_QUEUE_PAIRS) {
 		dev_err(&pdev->dev, "the host offers %u queue pairs, not 1 to %u\n",
-			queue_pairs, PVETH_MAX_QUEUE_PAIRS);
+			offered_pairs, PVETH_MAX_QUEUE_PAIRS);
 		err = -EINVAL;
 		goto err_unmap_registers;
 	}
 
 	/* Without bus mastering there are no message-signalled interrupts. */
 	pci_set_master(pdev);
+	/* As many as there are: the host's offer may grow. */
 	vectors = pci_alloc_irq_vectors(pdev, PVETH_VECTOR_QUEUE + 1,
-					PVETH_VECTOR_QUEUE + queue_pairs,
-					PCI_IRQ_MSIX);
+					PVETH_VECTOR_QUEUE +
+					PVETH_MAX_QUEUE_PAIRS, PCI_IRQ_MSIX);
 	if (vectors < 0) {
 		dev_err(&pdev->dev,
 			"the device needs at least %u interrupt vectors\n",
@@ -217,10 +232,9 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		err = vectors;
 		goto err_clear_master;
 	}
-	queue_pairs = vectors - PVETH_VECTOR_QUEUE;
 
 	err = -ENOMEM;
-	netdev = pvg_netdev_alloc(&pdev->dev, queue_pairs);
+	netdev = pvg_netdev_alloc(&pdev->dev, vectors - PVETH_VECTOR_QUEUE);
 	if (!netdev)
 		goto err_free_vectors;
 	pvg = netdev_priv(netdev);

@@ -219,7 +219,7 @@ struct pvg_check {
  * @window_size: its size in bytes
  * @doorbell: register that rings the host
  * @host_peer: whom it rings
- * @queue_pairs: queue pairs that there are vectors for
+ * @queue_pairs: queue pairs that there are vectors for, and number of @queues
  *
  * @session: the handshake
  * @config_work: follows the host's MTU and MAC address
@@ -230,12 +230,16 @@ struct pvg_check {
  * @offered: PVETH_F bits that the host offers. Protected by @session.lock, as
  *	all that follows.
  * @features: PVETH_F bits of the session, or of the last; read from anywhere
+ * @offered_pairs: queue pairs that the host offers
+ * @wanted_pairs: queue pairs that the administrator wants
+ * @used_pairs: queue pairs in use, what the stack knows. Written with RTNL as
+ *	well.
  * @h2g_wanted: offloads that the host may use
  * @can_be_direct: direct mode is possible
  * @checks: direct mode: for the host to see that it knows where our RAM is
  * @g2h_size: entries of each ring to the host
  * @h2g_size: entries of each ring from the host
- * @queues: the queue pairs, @queue_pairs of them
+ * @queues: the queue pairs; those from @used_pairs on are idle
  */
 struct pvg_dev {
 	struct net_device *netdev;
@@ -254,6 +258,9 @@ struct pvg_dev {
 	u64 host_features;
 	u64 offered;
 	u64 features;
+	u32 offered_pairs;
+	u32 wanted_pairs;
+	u32 used_pairs;
 	u32 h2g_wanted;
 	bool can_be_direct;
 	struct pvg_check checks[PVETH_CHECKS];
@@ -281,6 +288,7 @@ static inline bool pvg_is_direct(const struct pvg_dev *pvg)
 void pvg_ring_doorbell(struct pvg_dev *pvg, u32 vector);
 int pvg_request_irqs(struct pvg_dev *pvg);
 void pvg_free_irqs(struct pvg_dev *pvg);
+void pvg_place_irq(struct pvg_queue *q, unsigned int cpu);
 
 /* memory.c APIs: */
 bool pvg_memory_can_be_direct(const struct pvg_dev *pvg);
@@ -298,7 +306,10 @@ void pvg_session_notify(struct pvg_dev *pvg);
 void pvg_session_restart(struct pvg_dev *pvg);
 void pvg_session_break(struct pvg_dev *pvg, enum pveth_error error);
 u32 pvg_session_max_ring_size(const struct pvg_dev *pvg);
+u32 pvg_session_max_pairs(const struct pvg_dev *pvg);
 int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size);
+int pvg_session_want_pairs(struct pvg_dev *pvg, u32 pairs);
+void pvg_session_follow_pairs(struct pvg_dev *pvg);
 void pvg_session_set_wanted(struct pvg_dev *pvg, u32 h2g_offloads);
 
 /* netdev.c APIs: */
@@ -307,6 +318,7 @@ int pvg_netdev_add(struct pvg_dev *pvg);
 void pvg_netdev_remove(struct pvg_dev *pvg);
 void pvg_netdev_free(struct pvg_dev *pvg);
 void pvg_netdev_follow(struct pvg_dev *pvg);
+void pvg_netdev_spread(struct pvg_dev *pvg);
 
 /* g2h.c APIs: */
 int pvg_g2h_init(struct pvg_queue *q);

@@ -44,10 +44,16 @@ static u64 pvg_queue_bytes(u32 g2h_size, u32 h2g_size)
 	       ((u64)g2h_size + h2g_size + 1) * PVG_SLOT_SIZE;
 }
 
-static bool pvg_sizes_fit(const struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size)
+static bool pvg_fits(const struct pvg_dev *pvg, u32 queue_pairs, u32 g2h_size,
+		     u32 h2g_size)
 {
-	return pvg_queue_bytes(g2h_size, h2g_size) * pvg->queue_pairs <=
+	return pvg_queue_bytes(g2h_size, h2g_size) * queue_pairs <=
 	       pvg->window_size - PVETH_MEMORY_OFFSET;
+}
+
+static bool pvg_pairs_fit(const struct pvg_dev *pvg, u32 queue_pairs)
+{
+	return pvg_fits(pvg, queue_pairs, pvg->g2h_size, pvg->h2g_size);
 }
 
 /**
@@ -61,9 +67,32 @@ u32 pvg_session_max_ring_size(const struct pvg_dev *pvg)
 {
 	u32 size = PVETH_MAX_RING_SIZE;
 
-	while (size >= PVETH_MIN_RING_SIZE && !pvg_sizes_fit(pvg, size, size))
+	while (size >= PVETH_MIN_RING_SIZE &&
+	       !pvg_fits(pvg, pvg->used_pairs, size, size))
 		size /= 2;
 	return size >= PVETH_MIN_RING_SIZE ? size : 0;
+}
+
+/**
+ * pvg_session_max_pairs() - how many queue pairs there can be
+ * @pvg: the device
+ *
+ * Return: queue pairs that the host offers and that have vectors, whether or
+ * not the window has room for them.
+ */
+u32 pvg_session_max_pairs(const struct pvg_dev *pvg)
+{
+	return min_t(u32, READ_ONCE(pvg->offered_pairs), pvg->queue_pairs);
+}
+
+/* How many to use: what is wanted, as far as host, vectors and window allow */
+static u32 pvg_session_pairs(const struct pvg_dev *pvg)
+{
+	u32 pairs = min(pvg->wanted_pairs, pvg_session_max_pairs(pvg));
+
+	while (pairs > 1 && !pvg_pairs_fit(pvg, pairs))
+		pairs--;
+	return pairs;
 }
 
 static void pvg_queues_uninit(struct pvg_dev *pvg, u32 queue_pairs)
@@ -106,7 +135,7 @@ static int pvg_queues_init(struct pvg_dev *pvg)
 	int err;
 	u32 i;
 
-	for (i = 0; i < pvg->queue_pairs; i++) {
+	for (i = 0; i < pvg->used_pairs; i++) {
 		q = &pvg->queues[i];
 		err = pvg_memory_init(q, &offset, &pair);
 		if (err)
@@ -147,49 +176,18 @@ static u64 pvg_session_features(const struct pvg_dev *pvg, u64 offered)
 			      pveth_sound_offloads(h2g)) | (offered & direct);
 }
 
-/* Ask the host for a session. */
-static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
-{
-	struct pveth_guest_page *page = pvg_guest_page(pvg);
-	struct pvg_session *s = &pvg->session;
-	u64 offered;
-
-	/* Nobody transmits while the queues are made, whoever woke them */
-	netif_tx_disable(pvg->netdev);
-
-	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
-	pvg_session_schedule(pvg, PVG_RETRY_INTERVAL);
-
-	offered = le64_to_cpu(READ_ONCE(pvg_host_page(pvg)->features));
-	WRITE_ONCE(pvg->offered, offered);
-	WRITE_ONCE(pvg->features, pvg_session_features(pvg, offered));
-	if (pvg_queues_init(pvg)) {
-		netdev_warn_once(pvg->netdev, "no memory for a session\n");
-		return;
-	}
-
-	atomic_set(&s->violation, PVETH_ERR_NONE);
-	atomic_set(&s->restart, 0);
-	s->host_gen = host_gen;
-	WRITE_ONCE(page->host_gen, cpu_to_le32(host_gen));
-	WRITE_ONCE(page->features, cpu_to_le64(pvg->features));
-	WRITE_ONCE(page->queue_pairs, cpu_to_le16(pvg->queue_pairs));
-	s->state = PVG_SESSION_CONNECTING;
-	pvg_session_set_word(pvg, pveth_session_next_gen(pvg_session_gen(pvg)),
-			     PVETH_GUEST_CONNECT);
-}
-
 /* The host has agreed: start the queues. */
 static void pvg_session_run(struct pvg_dev *pvg)
 {
-	struct net_device *netdev = pvg->netdev;
 	u32 i;
 
-	for (i = 0; i < pvg->queue_pairs; i++) {
+	for (i = 0; i < pvg->used_pairs; i++)
+		napi_enable(&pvg->queues[i].napi);
+	/* The idle ones too, which the kernel's watchdog looks at. */
+	netif_tx_start_all_queues(pvg->netdev);
+	for (i = 0; i < pvg->used_pairs; i++) {
 		struct pvg_queue *q = &pvg->queues[i];
 
-		napi_enable(&q->napi);
-		netif_tx_start_queue(netdev_get_tx_queue(netdev, i));
 		/* For what the host sent before NAPI was there to see it */
 		local_bh_disable();
 		napi_schedule(&q->napi);
@@ -220,7 +218,7 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 
 	if (s->state == PVG_SESSION_RUNNING) {
 		netif_carrier_off(pvg->netdev);
-		for (i = 0; i < pvg->queue_pairs; i++)
+		for (i = 0; i < pvg->used_pairs; i++)
 			napi_disable(&pvg->queues[i].napi);
 		netif_tx_disable(pvg->netdev);
 	}
@@ -236,12 +234,77 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 		if (!pvg_is_direct(pvg) ||
 		    (pvg_session_leaves(pvg, PVETH_HOST_CONNECTED) &&
 		     pvg_session_leaves(pvg, PVETH_HOST_READY)))
-			pvg_queues_uninit(pvg, pvg->queue_pairs);
+			pvg_queues_uninit(pvg, pvg->used_pairs);
 		else
 			pvg_queues_abandon(pvg);
 	}
 	s->state = state == PVETH_GUEST_ERROR ? PVG_SESSION_FAILED :
 						PVG_SESSION_IDLE;
+}
+
+/* The host is to blame. */
+static void pvg_session_fail(struct pvg_dev *pvg, u32 error)
+{
+	netdev_err(pvg->netdev,
+		   "the host broke the protocol (error %u): link down until it starts anew\n",
+		   error);
+	pvg_session_end(pvg, PVETH_GUEST_ERROR, error);
+}
+
+/* Look at what the host offers in this generation. Returns false if there can
+ * be no session yet.
+ */
+static bool pvg_session_read_offer(struct pvg_dev *pvg)
+{
+	const struct pveth_host_page *page = pvg_host_page(pvg);
+	u64 offered = le64_to_cpu(READ_ONCE(page->features));
+	u32 pairs = le16_to_cpu(READ_ONCE(page->max_queue_pairs));
+
+	if (!pairs || pairs > PVETH_MAX_QUEUE_PAIRS) {
+		pvg_session_fail(pvg, PVETH_ERR_QUEUES);
+		return false;
+	}
+	WRITE_ONCE(pvg->offered, offered);
+	WRITE_ONCE(pvg->offered_pairs, pairs);
+	/* The stack must know first how many there are, which takes RTNL. */
+	if (pvg_session_pairs(pvg) != pvg->used_pairs) {
+		schedule_work(&pvg->config_work);
+		return false;
+	}
+	return true;
+}
+
+/* Ask the host for a session. */
+static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
+{
+	struct pveth_guest_page *page = pvg_guest_page(pvg);
+	struct pvg_session *s = &pvg->session;
+	u64 offered;
+
+	/* Nobody transmits while the queues are made, whoever woke them */
+	netif_tx_disable(pvg->netdev);
+
+	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
+	pvg_session_schedule(pvg, PVG_RETRY_INTERVAL);
+
+	s->host_gen = host_gen;
+	if (!pvg_session_read_offer(pvg))
+		return;
+	offered = pvg->offered;
+	WRITE_ONCE(pvg->features, pvg_session_features(pvg, offered));
+	if (pvg_queues_init(pvg)) {
+		netdev_warn_once(pvg->netdev, "no memory for a session\n");
+		return;
+	}
+
+	atomic_set(&s->violation, PVETH_ERR_NONE);
+	atomic_set(&s->restart, 0);
+	WRITE_ONCE(page->host_gen, cpu_to_le32(host_gen));
+	WRITE_ONCE(page->features, cpu_to_le64(pvg->features));
+	WRITE_ONCE(page->queue_pairs, cpu_to_le16(pvg->used_pairs));
+	s->state = PVG_SESSION_CONNECTING;
+	pvg_session_set_word(pvg, pveth_session_next_gen(pvg_session_gen(pvg)),
+			     PVETH_GUEST_CONNECT);
 }
 
 /* Is the session that we asked for the one that the host's word is about? */
@@ -261,10 +324,7 @@ static void pvg_session_check(struct pvg_dev *pvg, u32 host)
 
 	error = atomic_read(&s->violation);
 	if (error) {
-		netdev_err(pvg->netdev,
-			   "the host broke the protocol (error %u): link down until it starts anew\n",
-			   error);
-		pvg_session_end(pvg, PVETH_GUEST_ERROR, error);
+		pvg_session_fail(pvg, error);
 		return;
 	}
 
@@ -477,7 +537,7 @@ static void pvg_session_interrupt(struct pvg_dev *pvg)
  */
 int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size)
 {
-	if (!pvg_sizes_fit(pvg, g2h_size, h2g_size))
+	if (!pvg_fits(pvg, pvg->used_pairs, g2h_size, h2g_size))
 		return -ENOSPC;
 
 	mutex_lock(&pvg->session.lock);
@@ -487,6 +547,67 @@ int pvg_session_resize(struct pvg_dev *pvg, u32 g2h_size, u32 h2g_size)
 	pvg_session_update(pvg);
 	mutex_unlock(&pvg->session.lock);
 	return 0;
+}
+
+static int pvg_session_apply_pairs(struct pvg_dev *pvg)
+{
+	u32 pairs = pvg_session_pairs(pvg);
+	int err;
+
+	ASSERT_RTNL();
+	if (pairs == pvg->used_pairs)
+		return 0;
+	pvg_session_interrupt(pvg);
+	err = netif_set_real_num_queues(pvg->netdev, pairs, pairs);
+	if (err)
+		/* Memory is short: no new attempt at once */
+		pvg->session.retry_at = jiffies + PVG_RETRY_INTERVAL;
+	else
+		WRITE_ONCE(pvg->used_pairs, pairs);
+	pvg_session_update(pvg);
+	return err;
+}
+
+/**
+ * pvg_session_follow_pairs() - use as many queue pairs as there can be now
+ * @pvg: the device
+ *
+ * Context: Process context, with RTNL. A session that runs is replaced by
+ * another if the number changes.
+ */
+void pvg_session_follow_pairs(struct pvg_dev *pvg)
+{
+	mutex_lock(&pvg->session.lock);
+	pvg_session_apply_pairs(pvg);
+	mutex_unlock(&pvg->session.lock);
+}
+
+/**
+ * pvg_session_want_pairs() - change how many queue pairs there are to be
+ * @pvg: the device
+ * @pairs: at most pvg_session_max_pairs()
+ *
+ * Context: Process context, with RTNL. A session that runs is replaced by
+ * another.
+ * Return: 0, -ENOSPC if the window is too small, or another error if the stack
+ * refused.
+ */
+int pvg_session_want_pairs(struct pvg_dev *pvg, u32 pairs)
+{
+	u32 before;
+	int err;
+
+	if (!pvg_pairs_fit(pvg, pairs))
+		return -ENOSPC;
+
+	mutex_lock(&pvg->session.lock);
+	before = pvg->wanted_pairs;
+	pvg->wanted_pairs = pairs;
+	err = pvg_session_apply_pairs(pvg);
+	if (err)
+		pvg->wanted_pairs = before;
+	mutex_unlock(&pvg->session.lock);
+	return err;
 }
 
 /**

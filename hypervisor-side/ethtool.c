@@ -48,7 +48,15 @@ static void pvh_get_channels(struct net_device *netdev,
 	struct pvh_port *port = netdev_priv(netdev);
 
 	channels->max_combined = port->queue_pairs;
-	channels->combined_count = port->queue_pairs;
+	channels->combined_count = port->offered_pairs;
+}
+
+/* How many guests may use; how many they do is theirs to choose. */
+static int pvh_set_channels(struct net_device *netdev,
+			    struct ethtool_channels *channels)
+{
+	return pvh_port_offer_pairs(netdev_priv(netdev),
+				    channels->combined_count);
 }
 
 /* For each queue pair, in this order */
@@ -111,6 +119,7 @@ const struct ethtool_ops pvh_ethtool_ops = {
 	.get_link_ksettings	= pvh_get_link_ksettings,
 	.get_ringparam		= pvh_get_ringparam,
 	.get_channels		= pvh_get_channels,
+	.set_channels		= pvh_set_channels,
 	.get_sset_count		= pvh_get_sset_count,
 	.get_strings		= pvh_get_strings,
 	.get_ethtool_stats	= pvh_get_ethtool_stats,

@@ -142,7 +142,7 @@ static int pvh_put_attachment(struct sk_buff *msg, const struct pvh_port *port)
 	const struct pveth_guest_page *page = pvh_guest_page(att);
 	u8 mac[ETH_ALEN];
 	u32 mode;
-	u32 queue_pairs = att->vectors - PVETH_VECTOR_QUEUE;
+	u32 queue_pairs = pvh_session_max_pairs(port);
 	u64 features = pvh_offered(port);
 
 	if (port->session.state == PVH_SESSION_RUNNING) {

@@ -162,6 +162,34 @@ static int pvh_set_features(struct net_device *netdev,
 	return 0;
 }
 
+/**
+ * pvh_port_offer_pairs() - change how many queue pairs guests may use
+ * @port: the port
+ * @pairs: at most as many as it has
+ *
+ * Context: Process context, with RTNL. The guest is told by a new session.
+ * Return: 0, or a negative error if the stack refused.
+ */
+int pvh_port_offer_pairs(struct pvh_port *port, u32 pairs)
+{
+	struct net_device *netdev = port->netdev;
+	int err = 0;
+
+	ASSERT_RTNL();
+	mutex_lock(&port->lock);
+	if (port->offered_pairs != pairs) {
+		if (port->att)
+			pvh_session_close(port);
+		err = netif_set_real_num_queues(netdev, pairs, pairs);
+		if (!err)
+			port->offered_pairs = pairs;
+		if (port->att && netif_running(netdev))
+			pvh_session_open(port);
+	}
+	mutex_unlock(&port->lock);
+	return err;
+}
+
 static netdev_features_t pvh_features_check(struct sk_buff *skb,
 					    struct net_device *netdev,
 					    netdev_features_t features)
@@ -182,6 +210,7 @@ static int pvh_init(struct net_device *netdev)
 	port->active_queues = 1;
 	port->offer = pvh_offer(netdev->features);
 	port->queue_pairs = netdev->num_tx_queues;
+	port->offered_pairs = port->queue_pairs;
 	mutex_init(&port->lock);
 	pvh_session_init(port);
 

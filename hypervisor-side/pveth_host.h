@@ -262,25 +262,28 @@ struct pvh_session {
 /**
  * struct pvh_port - a port; private part of its struct net_device
  * @netdev: the network device
- * @lock: protects @att, @session, @link_off and @offer; taken inside RTNL, and
- *	never the other way round
+ * @lock: protects @att, @session, @link_off, @offer and @offered_pairs; taken
+ *	inside RTNL, and never the other way round
  * @att: what it shares with a guest, or NULL
  * @session: the handshake
  * @link_off: the administrator took the carrier away
  * @offer: PVETH_F bits that guests may accept
  * @features: PVETH_F bits of the session, or of the last; written with @lock
+ * @offered_pairs: queue pairs that guests may use, what the stack knows. Written
+ *	with RTNL as well.
  * @active_queues: queue pairs that frames to the guest are spread over
  * @queue_pairs: number of @queues, constant
  * @queues: the queue pairs
  */
 struct pvh_port {
 	struct net_device *netdev;
-	struct mutex lock; /* protects att, session, link_off, offer */
+	struct mutex lock; /* protects att, session, link_off, offers */
 	struct pvh_attachment *att;
 	struct pvh_session session;
 	bool link_off;
 	u64 offer;
 	u64 features;
+	u32 offered_pairs;
 	u32 active_queues;
 	u32 queue_pairs;
 	struct pvh_queue *queues;
@@ -356,6 +359,7 @@ static inline u64 pvh_offered(const struct pvh_port *port)
 bool pvh_is_port(const struct net_device *netdev);
 void pvh_port_install(struct pvh_port *port, struct pvh_attachment *att);
 void pvh_port_detach(struct pvh_port *port);
+int pvh_port_offer_pairs(struct pvh_port *port, u32 pairs);
 
 /* attachment.c APIs: */
 struct pvh_attachment *
@@ -380,6 +384,7 @@ void pvh_session_close(struct pvh_port *port);
 void pvh_session_notify(struct pvh_port *port);
 void pvh_session_break(struct pvh_port *port, enum pveth_error error);
 void pvh_session_publish_config(struct pvh_port *port);
+u32 pvh_session_max_pairs(const struct pvh_port *port);
 
 /* g2h.c APIs: */
 void pvh_g2h_init(struct pvh_queue *q, u32 size);

@@ -31,6 +31,18 @@ static u32 pvh_session_link(const struct pvh_port *port)
 	return port->link_off ? 0 : PVETH_LINK_UP;
 }
 
+/**
+ * pvh_session_max_pairs() - how many queue pairs a guest may use
+ * @port: the port, locked and attached
+ *
+ * Return: queue pairs that there are doorbells for, and that are offered.
+ */
+u32 pvh_session_max_pairs(const struct pvh_port *port)
+{
+	return min_t(u32, port->att->vectors - PVETH_VECTOR_QUEUE,
+		     port->offered_pairs);
+}
+
 /* A ring as the guest describes it */
 struct pvh_ring {
 	u64 addr;
@@ -155,7 +167,7 @@ static enum pveth_error pvh_check_request(const struct pvh_attachment *att,
 
 	if (!pvh_features_ok(features, pvh_offered(att->port)))
 		return PVETH_ERR_FEATURES;
-	if (!queue_pairs || queue_pairs > att->vectors - PVETH_VECTOR_QUEUE)
+	if (!queue_pairs || queue_pairs > pvh_session_max_pairs(att->port))
 		return PVETH_ERR_QUEUES;
 	if (page->reserved0 ||
 	    memchr_inv(page->reserved1, 0, sizeof(page->reserved1)))
@@ -282,6 +294,7 @@ static void pvh_session_end(struct pvh_port *port, u32 gen, u32 state)
 
 	if (s->state == PVH_SESSION_RUNNING) {
 		netif_carrier_off(port->netdev);
+		WRITE_ONCE(port->active_queues, 1);
 		for (i = 0; i < s->queue_pairs; i++) {
 			napi_disable(&port->queues[i].napi);
 			pvh_h2g_uninit(&port->queues[i]);
@@ -413,7 +426,7 @@ void pvh_session_attach(struct pvh_port *port)
 	struct pveth_host_page *page = pvh_host_page(att);
 	struct pvh_session *s = &port->session;
 	u32 found = le32_to_cpu(READ_ONCE(page->session));
-	u16 queue_pairs = att->vectors - PVETH_VECTOR_QUEUE;
+	u16 queue_pairs = pvh_session_max_pairs(port);
 
 	lockdep_assert_held(&port->lock);
 	WRITE_ONCE(page->version_major, cpu_to_le16(PVETH_VERSION_MAJOR));
@@ -438,12 +451,14 @@ void pvh_session_attach(struct pvh_port *port)
  */
 void pvh_session_open(struct pvh_port *port)
 {
+	struct pveth_host_page *page = pvh_host_page(port->att);
+	u16 queue_pairs = pvh_session_max_pairs(port);
 	u32 gen;
 
 	lockdep_assert_held(&port->lock);
 	port->session.state = PVH_SESSION_READY;
-	WRITE_ONCE(pvh_host_page(port->att)->features,
-		   cpu_to_le64(pvh_offered(port)));
+	WRITE_ONCE(page->features, cpu_to_le64(pvh_offered(port)));
+	WRITE_ONCE(page->max_queue_pairs, cpu_to_le16(queue_pairs));
 	/* Twice, so that it is not taken for the end of a session. */
 	gen = pveth_session_next_gen(pvh_session_gen(port));
 	pvh_session_set_word(port, pveth_session_next_gen(gen),

@@ -129,6 +129,9 @@ sum_stat() { awk -v n="_$1:" 'index($1, n) { s += $2 } END { print s + 0 }'; }
 host_stat() { ethtool -S "$(port "$1")" | sum_stat "$2"; }
 guest_stat() { guest "$1" ethtool -S "$(guest_if "$1")" | sum_stat "$2"; }
 
+# combined: the numbers of combined channels that ethtool -l prints, "MAX USED"
+combined() { sed -n 's/^Combined:[[:space:]]*//p' | xargs; }
+
 # Kept until the script ends, then run in reverse order.
 cleanup_commands=()
 at_exit() { cleanup_commands+=("$*"); }

@@ -385,17 +385,44 @@ broken_configuration() {
 		EOT
 		) -
 	done
-	portctl window "$FILE" $WINDOW queue-pairs=16
-	note "the window is too small for its queue pairs"
-	probe 2>/dev/null | diff -u <(cat <<-EOT
-	left alone
-	pveth DEVICE: a window of 1048576 bytes is too small for 16 queue pairs
-	EOT
-	) -
 	# That the others were left alone was their fault.
 	portctl window "$FILE" $WINDOW
 	note "the window is good"
 	probe 2>/dev/null | diff -u <(printf '%s\n' taken "an interface") -
+}
+
+# What the host offers may change from session to session.
+broken_offer_later() {
+	local card n
+
+	take_card_out
+	portctl window "$FILE" $WINDOW
+	put_served_in "$FILE" 17
+	probe 2>/dev/null | diff -u <(printf '%s\n' taken "an interface") -
+	card=$(guest_if 1)
+	for n in 0 17 65535; do
+		in_guest 1 "ip link set $card down; dmesg -C"
+		portctl window "$FILE" $WINDOW queue-pairs=$n
+		in_guest 1 "ip link set $card up"
+		wait_for 20 guest 1 "dmesg | grep 'the host broke the protocol (error 2)'"
+		guest_no_carrier 1 "$card"
+	done
+}
+
+# Not even the smallest rings of one queue pair fit into it, with their buffers.
+small_window() {
+	local bytes=$((WINDOW / 4))
+
+	take_card_out
+	rm -f "$FILE"
+	portctl window "$FILE" $bytes queue-pairs=16
+	put_served_in "$FILE" 17
+	note "the window is too small for a queue pair"
+	probe 2>/dev/null | diff -u <(cat <<-EOT
+	left alone
+	pveth DEVICE: a window of $bytes bytes is too small for a queue pair
+	EOT
+	) -
 }
 
 good_card() {
@@ -429,4 +456,6 @@ run_tests \
 	window_of_others \
 	tiny_window \
 	broken_configuration \
+	broken_offer_later \
+	small_window \
 	good_card

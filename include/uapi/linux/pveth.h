@@ -234,7 +234,7 @@ enum pveth_guest_state {
  * enum pveth_error - why a session was refused or ended
  * @PVETH_ERR_NONE: No error.
  * @PVETH_ERR_FEATURES: A feature that was not offered, or one without what it needs.
- * @PVETH_ERR_QUEUES: No queue pairs, or more than the host has.
+ * @PVETH_ERR_QUEUES: No queue pairs, or more than are offered, or can be.
  * @PVETH_ERR_RING_SIZE: A ring's size is out of bounds or no power of two.
  * @PVETH_ERR_RING_ADDR: A ring is misaligned, not within the memory, or overlaps another.
  * @PVETH_ERR_RESERVED: A reserved field is not zero.
@@ -270,11 +270,13 @@ enum pveth_error {
 
 /**
  * struct pveth_host_page - the host's side of the window; only the host writes it
- * @magic: PVETH_MAGIC. Like all fields up to @window_size constant while the window exists.
+ * @magic: PVETH_MAGIC. Like all fields up to @window_size, but for @max_queue_pairs, constant
+ *	while the window exists.
  * @version_major: PVETH_VERSION_MAJOR.
  * @version_minor: PVETH_VERSION_MINOR of the host.
  * @host_peer: Peer ID to which the guest rings its doorbells (ivshmem).
- * @max_queue_pairs: Queue pairs that the host has doorbells for, 1 to PVETH_MAX_QUEUE_PAIRS.
+ * @max_queue_pairs: Queue pairs that the host offers, 1 to PVETH_MAX_QUEUE_PAIRS, and at most as
+ *	many as it has doorbells for. Written and constant as @features.
  * @window_size: Bytes of the window, a power of two. The guest checks it against its BAR.
  * @features: PVETH_F bits that the host offers. Written before @session becomes READY with a new
  *	generation, and constant for that generation.
