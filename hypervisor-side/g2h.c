@@ -150,6 +150,8 @@ static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
 	pvh_g2h_complete(q, PVETH_DONE_OK);
 	skb_record_rx_queue(skb, q->index);
 	skb->protocol = eth_type_trans(skb, netdev);
+	skb_reset_network_header(skb);
+	pvh_flow_learn(q, skb);
 	pveth_stats_carried(&q->g2h_stats, 1, len);
 	napi_gro_receive(&q->napi, skb);
 	return descs;

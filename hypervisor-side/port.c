@@ -84,14 +84,10 @@ static u64 pvh_offer(netdev_features_t features)
 	return pveth_features(pveth_wanted_offloads(features), PVETH_OFFLOADS);
 }
 
-/* A session may have fewer queue pairs than the port. */
 static u16 pvh_select_queue(struct net_device *netdev, struct sk_buff *skb,
 			    struct net_device *sb_dev)
 {
-	struct pvh_port *port = netdev_priv(netdev);
-
-	return netdev_pick_tx(netdev, skb, sb_dev) %
-	       READ_ONCE(port->active_queues);
+	return pvh_flow_queue(netdev_priv(netdev), skb);
 }
 
 static void pvh_get_stats64(struct net_device *netdev,
@@ -218,6 +214,14 @@ static int pvh_init(struct net_device *netdev)
 				GFP_KERNEL_ACCOUNT);
 	if (!port->queues)
 		return -ENOMEM;
+	if (port->queue_pairs > 1) {
+		port->flows = kvcalloc(PVH_FLOWS, sizeof(*port->flows),
+				       GFP_KERNEL_ACCOUNT);
+		if (!port->flows) {
+			kvfree(port->queues);
+			return -ENOMEM;
+		}
+	}
 	for (i = 0; i < port->queue_pairs; i++) {
 		q = &port->queues[i];
 		q->port = port;
@@ -257,6 +261,7 @@ static void pvh_destroy(struct net_device *netdev)
 {
 	struct pvh_port *port = netdev_priv(netdev);
 
+	kvfree(port->flows);
 	kvfree(port->queues);
 }
 

@@ -7,6 +7,7 @@
  *               them elsewhere
  * memory.c      what descriptors point into
  * session.c     the handshake with the guest
+ * flow.c        the queue pair of a flow
  * g2h.c         frames from the guest
  * h2g.c         frames to the guest
  * netlink.c     control from userspace
@@ -36,6 +37,9 @@ struct user_struct;
 
 /* A guest that takes no frames for so long holds up nobody any more. */
 #define PVH_STALL_TIMEOUT	(5 * HZ)
+
+/* Flows of a port whose queue pair is known, a power of two */
+#define PVH_FLOWS		4096
 
 /* Windows have a size within these bounds, so that what they pin is bounded */
 #define PVH_MIN_WINDOW		(64ULL << 10)
@@ -271,7 +275,8 @@ struct pvh_session {
  * @features: PVETH_F bits of the session, or of the last; written with @lock
  * @offered_pairs: queue pairs that guests may use, what the stack knows. Written
  *	with RTNL as well.
- * @active_queues: queue pairs that frames to the guest are spread over
+ * @active_queues: queue pairs of the session, at least 1
+ * @flows: by which of them flows come; NULL if the port has one. See flow.c
  * @queue_pairs: number of @queues, constant
  * @queues: the queue pairs
  */
@@ -285,6 +290,7 @@ struct pvh_port {
 	u64 features;
 	u32 offered_pairs;
 	u32 active_queues;
+	u32 *flows;
 	u32 queue_pairs;
 	struct pvh_queue *queues;
 };
@@ -385,6 +391,10 @@ void pvh_session_notify(struct pvh_port *port);
 void pvh_session_break(struct pvh_port *port, enum pveth_error error);
 void pvh_session_publish_config(struct pvh_port *port);
 u32 pvh_session_max_pairs(const struct pvh_port *port);
+
+/* flow.c APIs: */
+void pvh_flow_learn(const struct pvh_queue *q, const struct sk_buff *skb);
+u16 pvh_flow_queue(const struct pvh_port *port, const struct sk_buff *skb);
 
 /* g2h.c APIs: */
 void pvh_g2h_init(struct pvh_queue *q, u32 size);
