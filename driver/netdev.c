@@ -217,6 +217,8 @@ static netdev_features_t pvg_possible_features(u64 offered)
 	u32 h2g = pveth_sound_offloads(pveth_h2g_offloads(offered));
 	u32 g2h = pveth_sound_offloads(pveth_g2h_offloads(offered));
 
+	if (h2g & PVETH_OFFLOAD_HASH)
+		features |= NETIF_F_RXHASH;
 	if (h2g & PVETH_OFFLOAD_CSUM)
 		features |= NETIF_F_RXCSUM;
 	if (h2g & PVETH_OFFLOAD_GSO)

@@ -301,7 +301,7 @@ static void pvh_setup(struct net_device *netdev)
 	netdev->max_mtu = PVETH_MAX_MTU;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	netdev->hw_features |= NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_RXCSUM |
-			       NETIF_F_GRO_HW |
+			       NETIF_F_GRO_HW | NETIF_F_RXHASH |
 			       pveth_netdev_features(PVETH_OFFLOADS);
 	netdev->features |= netdev->hw_features | NETIF_F_HIGHDMA;
 	netdev->vlan_features |= netdev->features;

@@ -85,18 +85,20 @@ static inline u32 pveth_max_frame(u32 mtu)
 }
 
 /*
- * Offloads of a direction: its feature bits, shifted to where those of G2H are
+ * Offloads of a direction: its feature bits, shifted to where those of G2H are,
+ * and PVETH_F_HASH, which is for both
  */
 #define PVETH_OFFLOAD_CSUM	((u32)PVETH_FEATURE(PVETH_F_G2H_CSUM))
 #define PVETH_OFFLOAD_TSO4	((u32)PVETH_FEATURE(PVETH_F_G2H_TSO4))
 #define PVETH_OFFLOAD_TSO6	((u32)PVETH_FEATURE(PVETH_F_G2H_TSO6))
 #define PVETH_OFFLOAD_ECN	((u32)PVETH_FEATURE(PVETH_F_G2H_ECN))
 #define PVETH_OFFLOAD_USO	((u32)PVETH_FEATURE(PVETH_F_G2H_USO))
+#define PVETH_OFFLOAD_HASH	((u32)BIT(31))
 /* Those that make large frames */
 #define PVETH_OFFLOAD_GSO	(PVETH_OFFLOAD_TSO4 | PVETH_OFFLOAD_TSO6 | \
 				 PVETH_OFFLOAD_USO)
 #define PVETH_OFFLOADS		(PVETH_OFFLOAD_CSUM | PVETH_OFFLOAD_GSO | \
-				 PVETH_OFFLOAD_ECN)
+				 PVETH_OFFLOAD_ECN | PVETH_OFFLOAD_HASH)
 #define PVETH_H2G_SHIFT		(PVETH_F_H2G_CSUM - PVETH_F_G2H_CSUM)
 
 static_assert(PVETH_F_G2H_TSO4 + PVETH_H2G_SHIFT == PVETH_F_H2G_TSO4);
@@ -106,24 +108,36 @@ static_assert(PVETH_F_G2H_USO + PVETH_H2G_SHIFT == PVETH_F_H2G_USO);
 
 static inline u32 pveth_g2h_offloads(u64 features)
 {
-	return features & PVETH_OFFLOADS;
+	u32 offloads = features & (PVETH_OFFLOADS & ~PVETH_OFFLOAD_HASH);
+
+	if (features & PVETH_FEATURE(PVETH_F_HASH))
+		offloads |= PVETH_OFFLOAD_HASH;
+	return offloads;
 }
 
 static inline u32 pveth_h2g_offloads(u64 features)
 {
-	return features >> PVETH_H2G_SHIFT & PVETH_OFFLOADS;
+	u64 hash = features & PVETH_FEATURE(PVETH_F_HASH);
+
+	return pveth_g2h_offloads((features & ~hash) >> PVETH_H2G_SHIFT | hash);
 }
 
 static inline u64 pveth_features(u32 g2h_offloads, u32 h2g_offloads)
 {
-	return g2h_offloads | (u64)h2g_offloads << PVETH_H2G_SHIFT;
+	u64 g2h = g2h_offloads & ~PVETH_OFFLOAD_HASH;
+	u64 h2g = h2g_offloads & ~PVETH_OFFLOAD_HASH;
+	u64 features = g2h | h2g << PVETH_H2G_SHIFT;
+
+	if (g2h_offloads & h2g_offloads & PVETH_OFFLOAD_HASH)
+		features |= PVETH_FEATURE(PVETH_F_HASH);
+	return features;
 }
 
 /* Without what needs something that is missing */
 static inline u32 pveth_sound_offloads(u32 offloads)
 {
 	if (!(offloads & PVETH_OFFLOAD_CSUM))
-		return 0;
+		return offloads & PVETH_OFFLOAD_HASH;
 	if (!(offloads & (PVETH_OFFLOAD_TSO4 | PVETH_OFFLOAD_TSO6)))
 		offloads &= ~PVETH_OFFLOAD_ECN;
 	return offloads;
@@ -148,13 +162,19 @@ static inline netdev_features_t pveth_netdev_features(u32 offloads)
 }
 
 /* What the reader of a direction wants, by its own features: to be told of
- * checksums, and to get large frames
+ * hashes and of checksums, and to get large frames
  */
 static inline u32 pveth_wanted_offloads(netdev_features_t features)
 {
+	u32 offloads = PVETH_OFFLOADS;
+
+	if (!(features & NETIF_F_RXHASH))
+		offloads &= ~PVETH_OFFLOAD_HASH;
+	if (!(features & NETIF_F_GRO_HW))
+		offloads &= ~(PVETH_OFFLOAD_GSO | PVETH_OFFLOAD_ECN);
 	if (!(features & NETIF_F_RXCSUM))
-		return 0;
-	return features & NETIF_F_GRO_HW ? PVETH_OFFLOADS : PVETH_OFFLOAD_CSUM;
+		offloads &= PVETH_OFFLOAD_HASH;
+	return offloads;
 }
 
 /**
@@ -242,14 +262,29 @@ static inline void pveth_desc_set_count(struct pveth_desc *desc, u16 count)
 	desc->hdr.num_buffers = __cpu_to_virtio16(true, count);
 }
 
+static inline bool pveth_hdr_is_plain(const struct virtio_net_hdr_v1 *hdr)
+{
+	return !hdr->flags && !hdr->gso_type && !hdr->hdr_len &&
+	       !hdr->gso_size && !hdr->csum_start && !hdr->csum_offset;
+}
+
 /* The descriptor says nothing that takes an offload feature. */
 static inline bool pveth_desc_is_plain(const struct pveth_desc *desc)
 {
-	const struct virtio_net_hdr_v1 *hdr = &desc->hdr;
+	return pveth_hdr_is_plain(&desc->hdr) && !desc->flags && !desc->hash;
+}
 
-	return !hdr->flags && !hdr->gso_type && !hdr->hdr_len &&
-	       !hdr->gso_size && !hdr->csum_start && !hdr->csum_offset &&
-	       !desc->flags && !desc->hash;
+static inline bool pveth_hash_is_allowed(const struct pveth_desc *desc,
+					 u32 offloads)
+{
+	switch (le16_to_cpu(desc->flags)) {
+	case 0:
+		return !desc->hash;
+	case PVETH_DESC_HASH:
+	case PVETH_DESC_HASH | PVETH_DESC_HASH_L4:
+		return offloads & PVETH_OFFLOAD_HASH;
+	}
+	return false;
 }
 
 /* Does what the first descriptor says of its frame keep to what was agreed on?
@@ -262,8 +297,10 @@ static inline bool pveth_desc_is_allowed(const struct pveth_desc *desc,
 	u8 flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	u32 needs = PVETH_OFFLOAD_CSUM;
 
+	if (!pveth_hash_is_allowed(desc, offloads))
+		return false;
 	if (!hdr->flags && !hdr->gso_type)
-		return pveth_desc_is_plain(desc);
+		return pveth_hdr_is_plain(hdr);
 
 	if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN)
 		needs |= PVETH_OFFLOAD_ECN;
@@ -288,8 +325,7 @@ static inline bool pveth_desc_is_allowed(const struct pveth_desc *desc,
 		return false;
 	if (from_host)
 		flags |= VIRTIO_NET_HDR_F_DATA_VALID;
-	return !(needs & ~offloads) && !(hdr->flags & ~flags) &&
-	       !desc->flags && !desc->hash;
+	return !(needs & ~offloads) && !(hdr->flags & ~flags);
 }
 
 /**
@@ -326,6 +362,13 @@ static inline int pveth_desc_describe(struct pveth_desc *desc,
 				      offloads & PVETH_OFFLOAD_CSUM, 0);
 	if (err)
 		return err;
+	/* Only if there is one: to make it costs more than to do without. */
+	if (offloads & PVETH_OFFLOAD_HASH && (skb->l4_hash || skb->sw_hash)) {
+		desc->flags = cpu_to_le16(PVETH_DESC_HASH |
+					  (skb->l4_hash ? PVETH_DESC_HASH_L4 :
+							  0));
+		desc->hash = cpu_to_le32(skb_get_hash_raw(skb));
+	}
 	return pveth_desc_is_allowed(desc, offloads, from_host) ?
 	       0 : -EPROTONOSUPPORT;
 }
@@ -340,7 +383,13 @@ static inline int pveth_desc_describe(struct pveth_desc *desc,
 static inline int pveth_skb_follow(struct sk_buff *skb,
 				   const struct pveth_desc *desc)
 {
+	u16 flags = le16_to_cpu(desc->flags);
 	const struct virtio_net_hdr *hdr;
+
+	if (flags & PVETH_DESC_HASH)
+		skb_set_hash(skb, le32_to_cpu(desc->hash),
+			     flags & PVETH_DESC_HASH_L4 ? PKT_HASH_TYPE_L4 :
+							  PKT_HASH_TYPE_L3);
 
 	hdr = (const struct virtio_net_hdr *)&desc->hdr;
 	if (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID)

@@ -221,7 +221,7 @@ get_and_dump() {
 	[ "$(portctl request port-get ifindex="$index")" = "$(portctl get $P)" ]
 
 	attached="mode=0 memory-len=262144 host-peer=7"
-	page="page: version=1.0 peer=7 queue-pairs=2 window-size=262144 features=0x1f001f state=ready"
+	page="page: version=1.0 peer=7 queue-pairs=2 window-size=262144 features=0x1001f001f state=ready"
 	ip link set $P mtu 9000
 	diff -u - <(portctl attach $P window=0x40000 vectors=3 host-peer=7 \
 		guest-mac=52:54:00:12:34:56 show page \
@@ -231,7 +231,7 @@ get_and_dump() {
 		sed 's/ features=\([0-9]*\) guest/\n features=\1\n guest/; s/ mode=/\n mode=/; s/ g2h-f/\n g2h-f/') <<-EOT
 	 ifindex=$index ifname=$P state=ready error=none guest-error=none sessions=0
 	 $attached guest-mac=52:54:00:12:34:56 queue-pairs=2
-	 features=$((0x1f001f))
+	 features=$((0x1001f001f))
 	 guest-mtu=0 guest-current-mac=00:00:00:00:00:00
 	 $none
 	$page link=1 mtu=9000 mac=52:54:00:12:34:56

@@ -19,8 +19,8 @@ EMPTY=86
 # What is agreed on, but for the memory mode
 DIRECT=0x200000000
 features_are() { [ $(($(port_field 1 features) & ~DIRECT)) = $(($1)) ]; }
-# Both directions with all of: checksums, TSO4, TSO6, ECN, USO
-ALL=0x1f001f
+# Both directions with all of: checksums, TSO4, TSO6, ECN, USO; and hashes
+ALL=0x1001f001f
 
 # set_features PLACE [FEATURE on|off]...: of the card at this end, until the test
 # ends
@@ -124,7 +124,7 @@ host_completes_checksums() {
 # What the guest does not want, the host does not send, whatever its stack asks.
 guest_wants_no_large_frames() {
 	set_features 1 rx-gro-hw off
-	wait_for 20 features_are 0x1001f
+	wait_for 20 features_are 0x10001001f
 	feature_is host tx-tcp-segmentation on
 	stream_to_guest
 	plain
@@ -134,7 +134,7 @@ guest_wants_no_large_frames() {
 
 guest_wants_no_checksum_offload() {
 	set_features 1 rx off
-	wait_for 20 features_are 0x1f
+	wait_for 20 features_are 0x10000001f
 	stream_to_guest
 	plain
 	stream_to_host
@@ -144,7 +144,7 @@ guest_wants_no_checksum_offload() {
 # What the host does not offer, the guest's card can not do.
 host_wants_no_large_frames() {
 	set_features host rx-gro-hw off
-	wait_for 20 features_are 0x1f0001
+	wait_for 20 features_are 0x1001f0001
 	wait_for 20 feature_is 1 tx-tcp-segmentation off
 	feature_is 1 tx-checksum-ip-generic on
 	stream_to_host
@@ -155,7 +155,7 @@ host_wants_no_large_frames() {
 
 host_wants_no_checksum_offload() {
 	set_features host rx off
-	wait_for 20 features_are 0x1f0000
+	wait_for 20 features_are 0x1001f0000
 	wait_for 20 feature_is 1 tx-checksum-ip-generic off
 	stream_to_host
 	plain

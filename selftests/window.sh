@@ -64,7 +64,7 @@ breaks() {
 # What is not offered, and what needs something else: TSO, ECN and USO in either
 # direction
 refused_features() {
-	refuses features features={0x20,0x200000,0x200000000,0x8000000000000000} \
+	refuses features features={0x20,0x200000,0x200000000,0x300000000,0x8000000000000000} \
 		features={2,4,16,9,0x20000,0x90000}
 }
 
@@ -182,6 +182,36 @@ broken_offload_beside_others() {
 		"features=0x1f desc hdr-flags=0 gso-type="{1,4,5}" publish" \
 		"features=0x1f desc hdr-flags=1 "{flags,hash}"=1 publish" \
 		"features=0x1f001f desc count=2 hdr-flags=1 desc count=0 id=0 hdr-flags=1 publish"
+}
+
+# Hashes that were agreed on, but are none, or are not a frame's
+broken_hash() {
+	local hash="features=0x100000000 desc"
+
+	breaks offload "$hash hash=1 publish" "$hash flags="{2,4,5,7,0x8001}" publish" \
+		"$hash flags=1 hash=1 hdr-flags=1 publish" \
+		"$hash count=2 flags=1 hash=1 desc count=0 id=0 flags=1 hash=1 publish" \
+		"features=0x1 desc flags=1 hash=1 hdr-flags=1 csum-start=14 csum-offset=16 publish" \
+		"features=0x1f001f desc flags=3 hash=1 publish"
+}
+
+good_hash() {
+	test_port $P
+	play request features=0x100000000 desc flags=1 hash=1 publish \
+		desc flags=3 hash=0xffffffff publish desc flags=3 publish desc publish \
+		request features=0x100000001 desc flags=3 hash=7 hdr-flags=1 csum-start=14 \
+		csum-offset=16 publish show |
+		diff -u <(cat <<-EOT
+		request: connected
+		publish: id 0 ok
+		publish: id 1 ok
+		publish: id 2 ok
+		publish: id 3 ok
+		request: connected
+		publish: id 0 ok
+		connected none 0
+		EOT
+		) -
 }
 
 # Metadata that does not fit its frame makes that frame a bad one.
@@ -451,6 +481,8 @@ run_tests \
 	broken_reserved \
 	broken_offload \
 	broken_offload_beside_others \
+	broken_hash \
+	good_hash \
 	bad_offload \
 	bad_frames \
 	window_of_others \

@@ -124,7 +124,7 @@
 #define PVETH_F_H2G_ECN			19	/* GSO_ECN with TSO4 or TSO6 */
 #define PVETH_F_H2G_USO			20	/* GSO_UDP_L4; needs H2G_CSUM */
 
-/* Both: struct pveth_desc.hash and the PVETH_DESC_HASH flags may be used. */
+/* Both directions: struct pveth_desc.hash and the PVETH_DESC_HASH flags may be used. */
 #define PVETH_F_HASH			32
 /* Addresses are the guest's DMA addresses; rings and buffers are in the guest's RAM. */
 #define PVETH_F_DIRECT			33
@@ -437,7 +437,7 @@ struct pveth_ring {
 
 /* Bits of struct pveth_desc.flags, with PVETH_F_HASH, in a frame's first descriptor */
 #define PVETH_DESC_HASH			0x1	/* hash is valid */
-#define PVETH_DESC_HASH_L4		0x2	/* and covers the ports */
+#define PVETH_DESC_HASH_L4		0x2	/* and covers the ports; with PVETH_DESC_HASH */
 
 /**
  * struct pveth_desc - entry of g2h and h2g: a frame, or a further fragment of it
@@ -451,7 +451,9 @@ struct pveth_ring {
  *	zero in further fragments. Without offload features all but num_buffers is zero.
  *	@hdr.num_buffers is the number of descriptors of this frame, in both directions: 1 to
  *	PVETH_MAX_FRAME_DESCS. A producer publishes all of them at once.
- * @hash: Flow hash, if @flags says so; else zero.
+ * @hash: Flow hash, if @flags says so; else zero. Any number that is the same for all frames of
+ *	a flow in this direction: it may come from the sender's hardware, or be random. A reader
+ *	uses it to spread flows, and for nothing that relies on it.
  *
  * ::
  *
