@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What pveth_ring.h takes from the kernel, for userspace
+ * What pveth_ring.h and pveth_pace.h take from the kernel, for userspace
  *
  * The meaning is that of the kernel's memory model: see "Compiler barrier" and
  * "virt barriers" in Documentation/memory-barriers.txt of the kernel.
@@ -40,5 +40,20 @@ typedef uint64_t u64;
 #define le32_to_cpu(x)		le32toh(x)
 #define cpu_to_le64(x)		htole64(x)
 #define le64_to_cpu(x)		le64toh(x)
+
+#define NSEC_PER_SEC		1000000000L
+#define min_t(type, a, b) ({				\
+	type __a = (a), __b = (b);			\
+							\
+	__a < __b ? __a : __b;				\
+})
+#define max_t(type, a, b) ({				\
+	type __c = (a), __d = (b);			\
+							\
+	__c > __d ? __c : __d;				\
+})
+#define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
+#define div_u64(a, b)		((u64)(a) / (u32)(b))
+#define div64_u64(a, b)		((u64)(a) / (u64)(b))
 
 #endif /* _PVETH_RING_USER_H */

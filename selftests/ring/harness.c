@@ -375,7 +375,7 @@ static bool run_case(const struct test_case *test, unsigned int number)
 static unsigned int run_cases(unsigned int *failed)
 {
 	static const struct test_case *groups[] = {
-		unit_cases, stream_cases, pair_cases,
+		unit_cases, pace_cases, stream_cases, pair_cases,
 	};
 	const struct test_case *test;
 	unsigned int i, n = 0;

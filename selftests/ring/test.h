@@ -4,6 +4,7 @@
  *
  * harness.c  runs the cases: two sides, a watchdog, TAP
  * unit.c     one side alone: bounds, wrap, and what a hostile peer can write
+ * pace.c     what include/pveth_pace.h makes of loads of all kinds
  * stream.c   one ring: producer and consumer
  * pair.c     a queue pair: all four rings, as the driver and the backend use
  *            them
@@ -165,8 +166,9 @@ static inline u64 test_pattern(const struct test_side *s, u64 n, u32 word)
 	return x ^ x >> 31;
 }
 
-/* stream.c, pair.c, unit.c: cases, the last one without a name */
+/* stream.c, pair.c, unit.c, pace.c: cases, the last one without a name */
 extern const struct test_case unit_cases[];
+extern const struct test_case pace_cases[];
 extern const struct test_case stream_cases[];
 extern const struct test_case pair_cases[];
 
