@@ -65,6 +65,27 @@ static int pvg_set_ringparam(struct net_device *netdev,
 	return err;
 }
 
+static int pvg_get_coalesce(struct net_device *netdev,
+			    struct ethtool_coalesce *ec,
+			    struct kernel_ethtool_coalesce *kernel_ec,
+			    struct netlink_ext_ack *extack)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+
+	pveth_coalesce_get(&pvg->coalesce, ec);
+	return 0;
+}
+
+static int pvg_set_coalesce(struct net_device *netdev,
+			    struct ethtool_coalesce *ec,
+			    struct kernel_ethtool_coalesce *kernel_ec,
+			    struct netlink_ext_ack *extack)
+{
+	struct pvg_dev *pvg = netdev_priv(netdev);
+
+	return pveth_coalesce_set(&pvg->coalesce, ec, extack);
+}
+
 static void pvg_get_channels(struct net_device *netdev,
 			     struct ethtool_channels *channels)
 {
@@ -94,7 +115,7 @@ static int pvg_set_channels(struct net_device *netdev,
 static const char * const pvg_stat_names[] = {
 	"g2h_frames", "g2h_bytes", "g2h_bad", "g2h_dropped",
 	"h2g_frames", "h2g_bytes", "h2g_bad", "h2g_dropped",
-	"doorbells",
+	"doorbells", "polls",
 };
 
 static int pvg_get_sset_count(struct net_device *netdev, int set)
@@ -142,15 +163,19 @@ static void pvg_get_ethtool_stats(struct net_device *netdev,
 		*data++ = h2g.bad;
 		*data++ = h2g.dropped;
 		*data++ = atomic64_read(&q->doorbells);
+		*data++ = atomic64_read(&q->moderation.polls);
 	}
 }
 
 const struct ethtool_ops pvg_ethtool_ops = {
+	.supported_coalesce_params = PVETH_COALESCE_PARAMS,
 	.get_drvinfo		= pvg_get_drvinfo,
 	.get_link		= ethtool_op_get_link,
 	.get_link_ksettings	= pvg_get_link_ksettings,
 	.get_ringparam		= pvg_get_ringparam,
 	.set_ringparam		= pvg_set_ringparam,
+	.get_coalesce		= pvg_get_coalesce,
+	.set_coalesce		= pvg_set_coalesce,
 	.get_channels		= pvg_get_channels,
 	.set_channels		= pvg_set_channels,
 	.get_sset_count		= pvg_get_sset_count,

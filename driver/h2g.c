@@ -305,8 +305,9 @@ int pvg_poll(struct napi_struct *napi, int budget)
 	}
 	pvg_h2g_publish(q);
 
+	pveth_moderation_polled(&q->moderation, work);
 	if (work < budget && napi_complete_done(napi, work) && !broken &&
-	    pvring_cons_arm(&q->h2g, 0))
+	    pveth_moderation_rest(&q->moderation, &q->h2g))
 		napi_schedule(napi);
 	return work;
 }

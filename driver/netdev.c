@@ -293,6 +293,7 @@ struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs)
 	pvg->netdev = netdev;
 	pvg->parent = parent;
 	pvg->queue_pairs = queue_pairs;
+	pveth_coalesce_init(&pvg->coalesce);
 	INIT_WORK(&pvg->config_work, pvg_config_work);
 
 	pvg->queues = kvcalloc(queue_pairs, sizeof(*pvg->queues), GFP_KERNEL);
@@ -307,6 +308,8 @@ struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs)
 		u64_stats_init(&q->g2h_stats.sync);
 		u64_stats_init(&q->h2g_stats.sync);
 		netif_napi_add(netdev, &q->napi, pvg_poll);
+		pveth_moderation_init(&q->moderation, &q->napi,
+				      &pvg->coalesce);
 	}
 
 	netdev->netdev_ops = &pvg_netdev_ops;
@@ -390,8 +393,10 @@ void pvg_netdev_free(struct pvg_dev *pvg)
 	struct net_device *netdev = pvg->netdev;
 	u32 i;
 
-	for (i = 0; i < pvg->queue_pairs; i++)
+	for (i = 0; i < pvg->queue_pairs; i++) {
 		netif_napi_del(&pvg->queues[i].napi);
+		pveth_moderation_uninit(&pvg->queues[i].moderation);
+	}
 	kvfree(pvg->queues);
 	free_netdev(netdev);
 }

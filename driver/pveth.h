@@ -20,6 +20,7 @@
 #include <linux/workqueue.h>
 #include <net/page_pool/helpers.h>
 
+#include "pveth_moderation.h"
 #include "pveth_net.h"
 
 /* The window is cut into slots: a frame takes as many as it fills. */
@@ -77,6 +78,7 @@ enum pvg_ring_index {
  * @irq: Linux interrupt number
  * @irq_name: its name in /proc/interrupts
  * @napi: polls @h2g, and wakes the transmit queue
+ * @moderation: how long @napi rests
  * @rings: the rings, by enum pvg_ring_index
  * @block: direct mode: RAM for rings and slots
  * @block_addr: its DMA address
@@ -117,6 +119,7 @@ struct pvg_queue {
 	int irq;
 	char irq_name[IFNAMSIZ + 8];
 	struct napi_struct napi;
+	struct pveth_moderation moderation;
 
 	struct pveth_ring *rings[PVETH_RINGS_PER_PAIR];
 	void *block;
@@ -221,6 +224,7 @@ struct pvg_check {
  * @host_peer: whom it rings
  * @queue_pairs: queue pairs that there are vectors for, and number of @queues
  *
+ * @coalesce: settings of ethtool -C
  * @session: the handshake
  * @config_work: follows the host's MTU and MAC address
  * @host_mtu: the host's MTU as last followed. Written under RTNL, as @host_mac
@@ -251,6 +255,7 @@ struct pvg_dev {
 	u16 host_peer;
 	u16 queue_pairs;
 
+	struct pveth_coalesce coalesce;
 	struct pvg_session session;
 	struct work_struct config_work;
 	u32 host_mtu;

@@ -42,6 +42,27 @@ static void pvh_get_ringparam(struct net_device *netdev,
 	mutex_unlock(&port->lock);
 }
 
+static int pvh_get_coalesce(struct net_device *netdev,
+			    struct ethtool_coalesce *ec,
+			    struct kernel_ethtool_coalesce *kernel_ec,
+			    struct netlink_ext_ack *extack)
+{
+	struct pvh_port *port = netdev_priv(netdev);
+
+	pveth_coalesce_get(&port->coalesce, ec);
+	return 0;
+}
+
+static int pvh_set_coalesce(struct net_device *netdev,
+			    struct ethtool_coalesce *ec,
+			    struct kernel_ethtool_coalesce *kernel_ec,
+			    struct netlink_ext_ack *extack)
+{
+	struct pvh_port *port = netdev_priv(netdev);
+
+	return pveth_coalesce_set(&port->coalesce, ec, extack);
+}
+
 static void pvh_get_channels(struct net_device *netdev,
 			     struct ethtool_channels *channels)
 {
@@ -63,7 +84,7 @@ static int pvh_set_channels(struct net_device *netdev,
 static const char * const pvh_stat_names[] = {
 	"g2h_frames", "g2h_bytes", "g2h_bad", "g2h_dropped",
 	"h2g_frames", "h2g_bytes", "h2g_dropped",
-	"kicks", "calls",
+	"kicks", "calls", "polls",
 };
 
 static int pvh_get_sset_count(struct net_device *netdev, int set)
@@ -110,14 +131,18 @@ static void pvh_get_ethtool_stats(struct net_device *netdev,
 		*data++ = h2g.dropped;
 		*data++ = atomic64_read(&q->kicks);
 		*data++ = atomic64_read(&q->calls);
+		*data++ = atomic64_read(&q->moderation.polls);
 	}
 }
 
 const struct ethtool_ops pvh_ethtool_ops = {
+	.supported_coalesce_params = PVETH_COALESCE_PARAMS,
 	.get_drvinfo		= pvh_get_drvinfo,
 	.get_link		= ethtool_op_get_link,
 	.get_link_ksettings	= pvh_get_link_ksettings,
 	.get_ringparam		= pvh_get_ringparam,
+	.get_coalesce		= pvh_get_coalesce,
+	.set_coalesce		= pvh_set_coalesce,
 	.get_channels		= pvh_get_channels,
 	.set_channels		= pvh_set_channels,
 	.get_sset_count		= pvh_get_sset_count,

@@ -212,8 +212,9 @@ int pvh_poll(struct napi_struct *napi, int budget)
 	pvh_g2h_publish(q);
 	pvh_h2g_wake(q, budget);
 
+	pveth_moderation_polled(&q->moderation, work);
 	if (work < budget && napi_complete_done(napi, work) && !broken &&
-	    pvring_cons_arm(&q->g2h, 0))
+	    pveth_moderation_rest(&q->moderation, &q->g2h))
 		napi_schedule(napi);
 	return work;
 }

@@ -207,6 +207,7 @@ static int pvh_init(struct net_device *netdev)
 	port->offer = pvh_offer(netdev->features);
 	port->queue_pairs = netdev->num_tx_queues;
 	port->offered_pairs = port->queue_pairs;
+	pveth_coalesce_init(&port->coalesce);
 	mutex_init(&port->lock);
 	pvh_session_init(port);
 
@@ -229,6 +230,8 @@ static int pvh_init(struct net_device *netdev)
 		u64_stats_init(&q->g2h_stats.sync);
 		u64_stats_init(&q->h2g_stats.sync);
 		netif_napi_add(netdev, &q->napi, pvh_poll);
+		pveth_moderation_init(&q->moderation, &q->napi,
+				      &port->coalesce);
 		init_irq_work(&q->schedule, pvh_g2h_schedule);
 		timer_setup(&q->stall, pvh_h2g_stalled, 0);
 	}
@@ -253,6 +256,7 @@ static void pvh_uninit(struct net_device *netdev)
 		irq_work_sync(&port->queues[i].schedule);
 		timer_delete_sync(&port->queues[i].stall);
 		netif_napi_del(&port->queues[i].napi);
+		pveth_moderation_uninit(&port->queues[i].moderation);
 	}
 }
 

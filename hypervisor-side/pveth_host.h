@@ -27,6 +27,7 @@
 
 #include <linux/pveth_netlink.h>
 
+#include "pveth_moderation.h"
 #include "pveth_net.h"
 
 struct eventfd_ctx;
@@ -163,6 +164,7 @@ enum pvh_ring_index {
  * @port: the port
  * @index: number of the queue pair
  * @napi: polls @g2h, and wakes the transmit queue
+ * @moderation: how long @napi rests
  * @schedule: schedules @napi from an interrupt
  * @kicks: doorbells rung by the guest
  * @calls: doorbells rung by the host, for either direction
@@ -191,6 +193,7 @@ struct pvh_queue {
 	struct pvh_port *port;
 	u16 index;
 	struct napi_struct napi;
+	struct pveth_moderation moderation;
 	struct irq_work schedule;
 	atomic64_t kicks;
 	atomic64_t calls;
@@ -270,6 +273,7 @@ struct pvh_session {
  *	inside RTNL, and never the other way round
  * @att: what it shares with a guest, or NULL
  * @session: the handshake
+ * @coalesce: settings of ethtool -C
  * @link_off: the administrator took the carrier away
  * @offer: PVETH_F bits that guests may accept
  * @features: PVETH_F bits of the session, or of the last; written with @lock
@@ -285,6 +289,7 @@ struct pvh_port {
 	struct mutex lock; /* protects att, session, link_off, offers */
 	struct pvh_attachment *att;
 	struct pvh_session session;
+	struct pveth_coalesce coalesce;
 	bool link_off;
 	u64 offer;
 	u64 features;
