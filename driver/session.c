@@ -220,6 +220,8 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 		netif_carrier_off(pvg->netdev);
 		for (i = 0; i < pvg->used_pairs; i++)
 			napi_disable(&pvg->queues[i].napi);
+		/* A poll arms the event index after it is complete. */
+		synchronize_net();
 		netif_tx_disable(pvg->netdev);
 	}
 	/* A host that is about to answer would not notice that we changed our

@@ -295,8 +295,11 @@ static void pvh_session_end(struct pvh_port *port, u32 gen, u32 state)
 	if (s->state == PVH_SESSION_RUNNING) {
 		netif_carrier_off(port->netdev);
 		WRITE_ONCE(port->active_queues, 1);
-		for (i = 0; i < s->queue_pairs; i++) {
+		for (i = 0; i < s->queue_pairs; i++)
 			napi_disable(&port->queues[i].napi);
+		/* A poll arms the event index after it is complete. */
+		synchronize_net();
+		for (i = 0; i < s->queue_pairs; i++) {
 			pvh_h2g_uninit(&port->queues[i]);
 			pvh_queue_unmap(&port->queues[i]);
 		}
