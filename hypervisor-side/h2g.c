@@ -40,6 +40,7 @@ void pvh_h2g_init(struct pvh_queue *q, u32 size)
 	pvring_cons_init(&q->h2g_post, q->rings[PVH_RING_H2G_POST], size, 0);
 	pvring_prod_init(&q->h2g, q->rings[PVH_RING_H2G], size, 0);
 	q->h2g_pending = 0;
+	q->stalled = false;
 	q->running = true;
 	__netif_tx_unlock_bh(txq);
 }
@@ -208,6 +209,9 @@ netdev_tx_t pvh_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 
 	if (!q->running || !pvh_h2g_length_ok(skb, READ_ONCE(netdev->mtu)))
 		goto drop;
+	if (q->stalled && !pvh_h2g_room(q, pvh_frame_bufs(q)))
+		goto drop;
+	q->stalled = false;
 
 	bufs = pvh_h2g_gather(q, len);
 	if (bufs <= 0)
@@ -245,8 +249,14 @@ drop:
 void pvh_h2g_stalled(struct timer_list *timer)
 {
 	struct pvh_queue *q = container_of(timer, struct pvh_queue, stall);
+	struct netdev_queue *txq = pvh_txq(q);
 
-	netif_tx_wake_queue(pvh_txq(q));
+	__netif_tx_lock(txq, smp_processor_id());
+	if (netif_tx_queue_stopped(txq)) {
+		q->stalled = true;
+		netif_tx_wake_queue(txq);
+	}
+	__netif_tx_unlock(txq);
 }
 
 /**

@@ -186,6 +186,7 @@ enum pvh_ring_index {
  * @h2g: frames to the guest
  * @h2g_pending: entries written to @h2g and not yet published
  * @bufs: the buffers of the frame being sent
+ * @stalled: the guest takes no frames, which are dropped until it does
  * @h2g_stats: counters
  * @stall: runs out when the transmit queue was stopped for PVH_STALL_TIMEOUT
  */
@@ -215,6 +216,7 @@ struct pvh_queue {
 	struct pvring_prod h2g;
 	u32 h2g_pending;
 	struct pveth_buf bufs[PVETH_MAX_FRAME_DESCS];
+	bool stalled;
 	struct pveth_stats h2g_stats;
 	struct timer_list stall;
 };
