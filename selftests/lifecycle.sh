@@ -230,7 +230,7 @@ control_errors() {
 	refused 1 "is no power of two" pvethctl add pvt0 --window-size 3M
 	refused 1 "is too small" pvethctl add pvt0 --window-size 64K
 	refused 1 "is too large" pvethctl add pvt0 --window-size 8G
-	refused 1 "direct mode is not there yet" pvethctl add pvt0 --mode direct
+	refused 1 "direct mode needs the size" pvethctl add pvt0 --mode direct
 	refused 1 "there is no user 'nobody-here'" pvethctl add pvt0 --socket-user nobody-here
 	refused 2 "17" pvethctl add pvt0 --queues 17
 	refused 2 "01:00:00:00:00:00" pvethctl add pvt0 --mac 01:00:00:00:00:00
