@@ -167,6 +167,13 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 	return true;
 }
 
+/* Ask for an interrupt when all frames are done, if stack memory is among them. */
+static void pvg_g2h_listen(struct pvg_queue *q)
+{
+	if (q->mapped_out && pvring_cons_arm(&q->g2h_done, q->frames_out - 1))
+		pvg_g2h_reap(q);
+}
+
 /* Hand over what was written. */
 static void pvg_g2h_publish(struct pvg_queue *q)
 {
@@ -178,6 +185,7 @@ static void pvg_g2h_publish(struct pvg_queue *q)
 		pvg_ring_doorbell(q->pvg, PVETH_VECTOR_QUEUE + q->index);
 		atomic64_inc(&q->doorbells);
 	}
+	pvg_g2h_listen(q);
 }
 
 /* Does a frame go to the host where it is? */
@@ -298,13 +306,6 @@ static void pvg_g2h_stop(struct pvg_queue *q, u32 slots)
 		napi_schedule(&q->napi);	/* which tries again */
 }
 
-/* Ask for an interrupt when all frames are done, if stack memory is among them. */
-static void pvg_g2h_listen(struct pvg_queue *q)
-{
-	if (q->mapped_out && pvring_cons_arm(&q->g2h_done, q->frames_out - 1))
-		pvg_g2h_reap(q);
-}
-
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 {
 	struct pvg_dev *pvg = netdev_priv(netdev);
@@ -322,9 +323,22 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		return NETDEV_TX_OK;
 	}
 
+	if (unlikely(len < ETH_HLEN)) {
+		pveth_stats_bad(&q->g2h_stats);
+		goto drop;
+	}
+
+	/* Before the pieces are counted: it may take some together */
 	large = pvg_g2h_is_large(q, skb);
+	if (unlikely(pveth_desc_describe(&desc, skb, pvg_g2h_offloads(q),
+					 false) ||
+		     (large && ((skb_has_frag_list(skb) && skb_linearize(skb)) ||
+				!skb_headlen(skb))))) {
+		pveth_stats_dropped(&q->g2h_stats);
+		goto drop;
+	}
 	slots = pvg_g2h_slots_of(q, skb);
-	if (unlikely(len < ETH_HLEN || slots > PVETH_MAX_FRAME_DESCS)) {
+	if (unlikely(slots > PVETH_MAX_FRAME_DESCS)) {
 		pveth_stats_bad(&q->g2h_stats);
 		goto drop;
 	}
@@ -339,13 +353,7 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		return NETDEV_TX_BUSY;
 	}
 
-	if (unlikely(pveth_desc_describe(&desc, skb, pvg_g2h_offloads(q),
-					 false))) {
-		pveth_stats_dropped(&q->g2h_stats);
-		goto drop;
-	}
-	if (large && unlikely((skb_has_frag_list(skb) && skb_linearize(skb)) ||
-			      !skb_headlen(skb) || !pvg_g2h_map(q, skb))) {
+	if (large && unlikely(!pvg_g2h_map(q, skb))) {
 		pveth_stats_dropped(&q->g2h_stats);
 		goto drop;
 	}
@@ -362,8 +370,6 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	} else if (!more || netif_tx_queue_stopped(pvg_txq(q))) {
 		pvg_g2h_publish(q);
 	}
-	if (!q->g2h_pending && !netif_tx_queue_stopped(pvg_txq(q)))
-		pvg_g2h_listen(q);
 	return NETDEV_TX_OK;
 
 drop_stop:
