@@ -196,11 +196,13 @@ static json_t *libvirt_xml(const struct port *port)
 
 	file = open_memstream(&text, &len);
 	if (file) {
-		fprintf(file, "<shmem name='pveth-%s'>\n"
-			"  <model type='ivshmem-doorbell'/>\n"
-			"  <server path='%s'/>\n"
-			"  <msi vectors='%u' ioeventfd='on'/>\n"
-			"</shmem>\n",
+		fprintf(file, "<devices>\n"
+			"  <shmem name='pveth-%s'>\n"
+			"    <model type='ivshmem-doorbell'/>\n"
+			"    <server path='%s'/>\n"
+			"    <msi vectors='%u' ioeventfd='on'/>\n"
+			"  </shmem>\n"
+			"</devices>\n",
 			port->config.name, path ? path : "",
 			PVETH_VECTOR_QUEUE + port->config.queues);
 		write_memory_xml(file, port);

@@ -94,7 +94,7 @@ void print_added(json_t *port)
 	       get_number(port, "queues"), get_size(port, "window_size"));
 	puts("QEMU:\n");
 	print_qemu_args(port, "  ");
-	puts("\nlibvirt, within <devices>:\n");
+	puts("\nlibvirt, within <domain>:\n");
 	print_indented(get_string(port, "libvirt_xml"), "  ");
 }
 
