@@ -12,7 +12,7 @@ start_host()
 
 	line+=" panic_on_warn=1 oops=panic unknown_nmi_panic $kernel_args"
 	[ "$accel" = tcg ] || cpu=host
-	rm -f "$out"/{host,guest[1-4]}.{console,dmesg,registers} "$out/.status"
+	rm -f "$out"/{host,guest[1-4]}.{console,dmesg,registers} "$out"/{pvethd.log,.status}
 	: > "$out/host.console"
 	say "starting the host VM: $accel, CPUs: $host_cpus, memory: $host_mem MB"
 	# Even kill -9 of the rig leaves no QEMU
@@ -179,7 +179,8 @@ print_tails()
 {
 	local file
 
-	for file in "$out"/*.console; do
+	for file in "$out"/*.console "$out/pvethd.log"; do
+		[ -e "$file" ] || continue
 		printf '%s: the end of %s:\n' "$me" "${file##*/}" >&2
 		tail -n 25 "$file" | tr -d '\r' >&2
 	done

@@ -221,8 +221,9 @@ write_config()
 {
 	local rig_top=$top rig_cwd=$PWD guest_initrd=$run/guest.initramfs
 	local guest_kernel=$guest_vmlinux
+	local rig_paths=("$run" "$top" "$PWD" "$script")
 
-	declare -p rig_top rig_cwd host_kit guest_kit guests nics queues mode dhcp \
+	declare -p rig_top rig_cwd rig_paths host_kit guest_kit guests nics queues mode dhcp \
 		guest_cpus guest_mem guest_kernel guest_initrd qemu_args \
 		kvm_module tcg boot_timeout kernel_args
 }

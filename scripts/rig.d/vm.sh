@@ -31,14 +31,23 @@ replace_file()
 }
 
 # The machine's /tmp changes all the time, which neither 9p's cache nor an overlay
-# is made for. So the VM has its own, in which all that was there stays in reach:
-# the tree may be in there, and the current directory.
+# is made for. So the VM has its own, in which all that was there stays in reach.
+# While files come and go a listing may lack others: what is needed is named.
 own_tmp()
 {
+	local path name
+
 	mount --bind /tmp /run/rig/tmp
 	mount -t tmpfs -o mode=1777 tmp /tmp
 	set -- /run/rig/tmp/*
 	[ "$1" = '/run/rig/tmp/*' ] || $busybox ln -s "$@" /tmp/
+	# shellcheck disable=SC2154 # the configuration's
+	for path in "${rig_paths[@]}"; do
+		name=${path#/tmp/}
+		name=${name%%/*}
+		[ "$path" = "${path#/tmp/}" ] || [ -e "/tmp/$name" ] ||
+			$busybox ln -s "/run/rig/tmp/$name" /tmp/
+	done
 }
 
 # set_up NAME: mounts, modules and accounts
