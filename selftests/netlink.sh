@@ -117,6 +117,41 @@ bad_memory() {
 	refused EFAULT "not writable shared memory" portctl attach $P memory-len=0x200000
 }
 
+# The guest's RAM, for direct mode
+bad_regions() {
+	local REGION=20 region
+	local -a eight
+
+	test_port $P
+	# Half of one, no nest, attributes of which one is missing, of a wrong length,
+	# unknown
+	refused ERANGE "(region)" portctl attach $P region=hex:0c00
+	refused EINVAL "NLA_F_NESTED is missing (region)" \
+		portctl attach $P $REGION=hex:0c0002000000000000000000
+	refused EINVAL "a region needs guest-addr, memory-addr and memory-len (region)" \
+		portctl attach $P region=hex:0c0002000000000000000000
+	refused EINVAL "invalid attribute length" portctl attach $P region=hex:0800020000000000
+	refused EINVAL "Unknown attribute" portctl attach $P region=hex:0c0009000000000000000000
+	for region in 0:0:0x10000 0x800:0x1000 0:0x1800:0x10000 0:0x1000:0x10800 \
+		      0:0x8000001000:0x10000 0xfffffffffffff000:0x2000:0x10000; do
+		refused EINVAL "regions must be aligned to pages, not empty, and no larger" \
+			portctl attach $P region=$region
+	done
+	for region in 0x1000:0x1000 0:0x2000 0x1000:0x10000 0:0x10000 0x2000:0x1000; do
+		refused EINVAL "regions must not overlap" \
+			portctl attach $P region=0x1000:0x2000 region=0x8000:0x1000 region=$region
+	done
+	mapfile -t eight < <(printf 'region=0x%x000:0x1000\n' {1..8})
+	refused EMSGSIZE "there are at most 8 regions (region)" \
+		portctl attach $P "${eight[@]}" region=0x9000:0x1000
+	# What is pinned by then is let go again.
+	for region in unmapped read-only 0xffff888000000000; do
+		refused EFAULT "not writable shared memory" \
+			portctl attach $P region=0:0x100000 region=0x100000:0x100000:$region
+	done
+	portctl attach $P "${eight[@]}" request | grep -qx "request: connected"
+}
+
 bad_doorbells() {
 	local -a new18
 	local fd
@@ -164,6 +199,11 @@ memory_limit() {
 
 	test_port $P
 	refused ENOBUFS "RLIMIT_MEMLOCK" "${limited[@]}" portctl attach $P window=0x200000
+	refused ENOBUFS "RLIMIT_MEMLOCK" \
+		"${limited[@]}" portctl attach $P window=0x80000 region=0:0x80000 region=0x80000:0x1000
+	host "${limited[@]}" portctl attach $P window=0x80000 region=0:0x80000 request |
+		grep -qx "request: connected"
+	wait_for 60 port_says_that $P state detached
 	host "${limited[@]}" portctl attach $P window=0x100000 request |
 		grep -qx "request: connected"
 	wait_for 60 port_says_that $P state detached
@@ -385,6 +425,7 @@ run_tests \
 	bad_attributes \
 	bad_guest_mac \
 	bad_memory \
+	bad_regions \
 	bad_doorbells \
 	attach_once \
 	memory_limit \

@@ -27,9 +27,10 @@ static const char usage[] =
 "  monitor                     print notifications, until killed\n"
 "  request CMD [ATTR=VALUE]... send a request of these attributes only: port-get,\n"
 "                              attach, detach, port-set, or a number\n"
-"  attach PORT [window=BYTES] [vectors=N] [ATTR=VALUE]... [STEP [FIELD=VALUE]...]...\n"
-"                              attach a new window and new eventfds, with these\n"
-"                              attributes changed, and do what a guest would:\n"
+"  attach PORT [window=BYTES] [vectors=N] [region=GUEST-ADDR:BYTES[:ADDR]]...\n"
+"         [ATTR=VALUE]... [STEP [FIELD=VALUE]...]...\n"
+"                              attach a new window, new RAM and new eventfds, with\n"
+"                              these attributes changed, and do what a guest would:\n"
 "                              portctl_guest.c lists the steps\n"
 "  window FILE SIZE [FIELD=VALUE]...\n"
 "                              make a file that is a window with a host's page in\n"
@@ -40,8 +41,8 @@ static const char usage[] =
 "\n"
 "ATTR is a name of Documentation/netlink/specs/pveth.yaml, or a number. VALUE may be\n"
 "\"hex:BYTES\", or nothing, for no such attribute. That of kick-fd and call-fd may be\n"
-"\"new\", \"pipe\" or \"closed\", that of memory-addr \"unmapped\", \"read-only\" or, in\n"
-"attach, \"+BYTES\", within the window.\n"
+"\"new\", \"pipe\" or \"closed\", that of memory-addr, and ADDR of a region, \"unmapped\",\n"
+"\"read-only\" or, memory-addr in attach, \"+BYTES\", within the window.\n"
 "\n"
 "Exit status: 0 all is well, 1 the kernel refuses, 2 something else is wrong.\n";
 
@@ -112,6 +113,34 @@ static void open_guest(struct guest *guest)
 	}
 }
 
+/* GUEST-ADDR:BYTES, and where that is, if it is not to be made here */
+static void add_region(struct guest *guest, struct attributes *attrs, const char *text)
+{
+	struct region *region = &guest->region[guest->regions++];
+	uint64_t addr;
+	char *end;
+
+	if (guest->regions > MAX_REGIONS)
+		die("more than %u regions", MAX_REGIONS);
+	errno = 0;
+	region->guest_addr = strtoull(text, &end, 0);
+	if (*end != ':')
+		die("no region: %s", text);
+	region->bytes = strtoull(end + 1, &end, 0);
+	if (errno || (*end && *end != ':'))
+		die("no region: %s", text);
+	if (*end) {
+		addr = parse_address(end + 1);
+	} else {
+		region->memory = mmap(NULL, region->bytes, PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (region->memory == MAP_FAILED)
+			die("cannot make a region: %s", strerror(errno));
+		addr = (uintptr_t)region->memory;
+	}
+	attributes_add_region(attrs, region->guest_addr, addr, region->bytes);
+}
+
 static void put_guest(struct attributes *attrs, const struct guest *guest)
 {
 	uint64_t addr = (uintptr_t)guest->window;
@@ -147,6 +176,8 @@ static int attach(char **words)
 			guest.vectors = parse_number(*words + 8);
 		else if (!strncmp(*words, "memory-addr=+", 13))
 			offset = *words + 13;
+		else if (!strncmp(*words, "region=", 7) && strncmp(*words + 7, "hex:", 4))
+			add_region(&guest, &attrs, *words + 7);
 		else
 			attributes_add_word(&attrs, *words);
 	}

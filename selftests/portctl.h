@@ -39,11 +39,29 @@ struct attributes {
 	bool given[UINT8_MAX + 1];
 };
 
+/* More than the kernel takes */
+#define MAX_REGIONS	(PVETH_MAX_REGIONS + 1)
+
+/**
+ * struct region - part of the guest's RAM
+ * @guest_addr: its address there
+ * @bytes: its size
+ * @memory: where it is here, or NULL if it is not
+ */
+struct region {
+	uint64_t guest_addr;
+	uint64_t bytes;
+	void *memory;
+};
+
 /**
  * struct guest - what a guest shares with its port
  * @port: name of the port's interface
  * @window: the window
  * @window_size: its size in bytes
+ * @regions: number of @region
+ * @region: its RAM
+ * @direct: addresses in the session are those of its RAM
  * @vectors: doorbells in each direction
  * @kick_fd: eventfds that the guest signals, by vector
  * @call_fd: eventfds that interrupt the guest, by vector
@@ -53,6 +71,9 @@ struct guest {
 	const char *port;
 	void *window;
 	uint64_t window_size;
+	unsigned int regions;
+	struct region region[MAX_REGIONS];
+	bool direct;
 	unsigned int vectors;
 	int kick_fd[PVETH_MAX_FDS];
 	int call_fd[PVETH_MAX_FDS];
@@ -68,6 +89,9 @@ uint64_t parse_mac_word(const char *text);
 uint8_t parse_command(const char *name);
 void attributes_default(struct attributes *attrs, uint16_t type, const void *data, uint16_t len);
 void attributes_add_word(struct attributes *attrs, const char *word);
+void attributes_add_region(struct attributes *attrs, uint64_t guest_addr, uint64_t addr,
+			   uint64_t bytes);
+uint64_t parse_address(const char *value);
 int family_request(uint8_t command, const struct attributes *attrs);
 int family_dump(void);
 int family_monitor(void);

@@ -43,11 +43,16 @@
 #define RING_SIZE	64
 #define PAIR_BYTES	8192
 
-/* The window: rings of 16 queue pairs, then buffers of pair 0 */
+/* The memory: rings of 16 queue pairs, then buffers of pair 0. In direct mode it is
+ * all in the first region, where a check word comes before it.
+ */
+#define CHECK		(PVETH_MEMORY_OFFSET / 2)
 #define RINGS		PVETH_MEMORY_OFFSET
 #define SLOTS		(RINGS + PVETH_MAX_QUEUE_PAIRS * PAIR_BYTES)
 
 #define FRAME_LEN	60
+
+#define CHECK_NUMBER	0x0123456789abcdefULL
 
 /* FIELD=VALUE words of a step, and which of them it asked for */
 struct fields {
@@ -67,6 +72,9 @@ struct ring {
 };
 
 static struct ring g2h, g2h_done, h2g_post, h2g;
+
+/* Where the buffers are that the host has, by ID */
+static uint64_t buf_addr[RING_SIZE];
 
 static const char *field_text(struct fields *f, const char *name)
 {
@@ -99,6 +107,25 @@ static struct pveth_guest_page *guest_page(const struct guest *g)
 	return (void *)((char *)g->window + PVETH_GUEST_PAGE_OFFSET);
 }
 
+/* Where an address of the session is */
+static void *at(const struct guest *g, uint64_t addr)
+{
+	const struct region *region;
+
+	if (!g->direct)
+		return (char *)g->window + addr;
+	for (region = g->region; region < g->region + g->regions; region++)
+		if (region->memory && addr - region->guest_addr < region->bytes)
+			return (char *)region->memory + (addr - region->guest_addr);
+	die("no region has the address %#" PRIx64, addr);
+}
+
+/* The memory that is used, unless a step says otherwise */
+static uint64_t base(const struct guest *g)
+{
+	return g->direct ? g->region[0].guest_addr : 0;
+}
+
 static uint32_t load(const __le32 *word)
 {
 	return le32toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
@@ -111,7 +138,7 @@ static void store(__le32 *word, uint32_t value)
 
 static struct pveth_ring *words_of(const struct guest *g, const struct ring *ring)
 {
-	return (void *)((char *)g->window + ring->addr);
+	return at(g, ring->addr);
 }
 
 static void *entry_of(const struct guest *g, const struct ring *ring, uint32_t index, size_t size)
@@ -190,14 +217,14 @@ static uint64_t ring_bytes(size_t entry_size)
 }
 
 /* The four rings of each, one behind the other */
-static void put_pairs(struct pveth_guest_page *page)
+static void put_pairs(struct pveth_guest_page *page, uint64_t start)
 {
 	struct pveth_queue_pair *pair;
 	uint64_t addr;
 	unsigned int i;
 
 	for (i = 0; i < PVETH_MAX_QUEUE_PAIRS; i++) {
-		addr = RINGS + i * PAIR_BYTES;
+		addr = start + RINGS + i * PAIR_BYTES;
 		pair = &page->queue[i];
 		pair->g2h = htole64(addr);
 		addr += ring_bytes(sizeof(struct pveth_desc));
@@ -225,11 +252,33 @@ static void start_rings(const struct pveth_queue_pair *pair)
 	start_ring(&h2g, pair->h2g, pair->h2g_size);
 }
 
-static void put_request(struct pveth_guest_page *page, uint32_t host_gen, struct fields *f)
+/* One at the start of the RAM, one at its end */
+static void put_checks(const struct guest *g, struct pveth_guest_page *page, struct fields *f)
 {
+	const struct region *last = &g->region[g->regions - 1];
+	const uint64_t check[PVETH_CHECKS] = {
+		base(g) + CHECK,
+		last->guest_addr + last->bytes - sizeof(page->check),
+	};
+	unsigned int i;
+	char name[16];
+
+	for (i = 0; i < PVETH_CHECKS; i++) {
+		*(__le64 *)at(g, check[i]) = htole64(CHECK_NUMBER);
+		snprintf(name, sizeof(name), "check-addr%u", i);
+		page->check_addr[i] = htole64(field(f, name, check[i]));
+	}
+	page->check = htole64(field(f, "check", CHECK_NUMBER));
+}
+
+static void put_request(const struct guest *g, uint32_t host_gen, struct fields *f)
+{
+	struct pveth_guest_page *page = guest_page(g);
 	struct pveth_queue_pair *pair = &page->queue[field(f, "pair", 0)];
 	const char *mac = field_text(f, "mac");
 
+	if (g->direct)
+		put_checks(g, page, f);
 	page->host_gen = htole32(field(f, "host-gen", host_gen));
 	page->features = htole64(field(f, "features", 0));
 	page->queue_pairs = htole16(field(f, "queue-pairs", 1));
@@ -237,7 +286,7 @@ static void put_request(struct pveth_guest_page *page, uint32_t host_gen, struct
 	page->reserved1[sizeof(page->reserved1) - 1] = field(f, "reserved1", 0);
 	page->mtu = htole32(field(f, "mtu", 1500));
 	page->mac = htole64(mac ? parse_mac_word(mac) : 0);
-	put_pairs(page);
+	put_pairs(page, base(g));
 	pair->g2h = htole64(field(f, "g2h", le64toh(pair->g2h)));
 	pair->g2h_done = htole64(field(f, "g2h-done", le64toh(pair->g2h_done)));
 	pair->h2g_post = htole64(field(f, "h2g-post", le64toh(pair->h2g_post)));
@@ -251,12 +300,16 @@ static void step_request(struct guest *g, struct fields *f)
 {
 	uint32_t gen = g->word >> PVETH_SESSION_GEN_SHIFT;
 	int wait_ms = field(f, "wait-ms", ANSWER_MS);
+	unsigned int i;
 
 	set_word(g, gen, PVETH_GUEST_DOWN);
 	if (!wait_until(g, host_is_ready, ANSWER_MS))
 		die("request: the host does not get ready");
+	g->direct = g->regions && field(f, "features", 0) & 1ULL << PVETH_F_DIRECT;
 	memset((char *)g->window + RINGS, 0, g->window_size - RINGS);
-	put_request(guest_page(g), load(&host_page(g)->session) >> PVETH_SESSION_GEN_SHIFT, f);
+	for (i = 0; g->direct && i < g->regions; i++)
+		memset(g->region[i].memory, 0, g->region[i].bytes);
+	put_request(g, load(&host_page(g)->session) >> PVETH_SESSION_GEN_SHIFT, f);
 	start_rings(&guest_page(g)->queue[0]);
 	set_word(g, gen + 1, PVETH_GUEST_CONNECT);
 	if (!wait_until(g, host_answered, wait_ms))
@@ -270,8 +323,8 @@ static void step_request(struct guest *g, struct fields *f)
 static void step_desc(struct guest *g, struct fields *f)
 {
 	uint32_t index = g2h.index + g2h.new++;
-	uint64_t addr = SLOTS + (index % RING_SIZE) * PVETH_MIN_BUF_SIZE;
-	struct ethhdr *frame = (void *)((char *)g->window + addr);
+	uint64_t addr = base(g) + SLOTS + (index % RING_SIZE) * PVETH_MIN_BUF_SIZE;
+	struct ethhdr *frame = at(g, addr);
 	struct pveth_desc *desc = entry_of(g, &g2h, index, sizeof(*desc));
 
 	memset(frame->h_dest, 0xff, ETH_ALEN);
@@ -329,12 +382,13 @@ static void step_buf(struct guest *g, struct fields *f)
 	struct pveth_buf *buf = entry_of(g, &h2g_post, index, sizeof(*buf));
 
 	*buf = (struct pveth_buf) {
-		.addr = htole64(field(f, "addr", SLOTS + (RING_SIZE + index % RING_SIZE) *
-							  PVETH_MIN_BUF_SIZE)),
+		.addr = htole64(field(f, "addr", base(g) + SLOTS +
+					 (RING_SIZE + index % RING_SIZE) * PVETH_MIN_BUF_SIZE)),
 		.len = htole32(field(f, "len", PVETH_MIN_BUF_SIZE)),
 		.id = htole16(field(f, "id", index % RING_SIZE)),
 		.reserved = htole16(field(f, "reserved", 0)),
 	};
+	buf_addr[le16toh(buf->id) % RING_SIZE] = le64toh(buf->addr);
 }
 
 static void step_post(struct guest *g, struct fields *f)
@@ -364,33 +418,40 @@ static void wait_for_carrier(const char *port)
 }
 
 /* Straight to the driver: no queueing discipline keeps or drops it. */
-static void send_frame(const char *port, size_t len)
+static void send_frame(const char *port, const uint8_t *frame, size_t len)
 {
 	struct sockaddr_ll to = {
 		.sll_family = AF_PACKET,
 		.sll_ifindex = if_nametoindex(port),
 	};
 	int sock = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_802_EX1));
-	uint8_t frame[2048] = {};
 	const int on = 1;
 
-	memset(frame, 0xff, ETH_ALEN);
-	frame[2 * ETH_ALEN] = ETH_P_802_EX1 >> 8;
-	frame[2 * ETH_ALEN + 1] = ETH_P_802_EX1 & 0xff;
-	if (sock < 0 || len > sizeof(frame) ||
+	if (sock < 0 ||
 	    setsockopt(sock, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) ||
 	    sendto(sock, frame, len, 0, (void *)&to, sizeof(to)) < 0)
 		die("frame: cannot send: %s", strerror(errno));
 	close(sock);
 }
 
+/* It comes in one buffer. */
 static void step_frame(struct guest *g, struct fields *f)
 {
+	size_t len = field(f, "len", FRAME_LEN), i;
 	struct pveth_desc *desc;
+	uint8_t frame[2048];
+
+	if (len > sizeof(frame))
+		die("frame: at most %zu bytes", sizeof(frame));
+	for (i = 0; i < len; i++)
+		frame[i] = i;
+	memset(frame, 0xff, ETH_ALEN);
+	frame[2 * ETH_ALEN] = ETH_P_802_EX1 >> 8;
+	frame[2 * ETH_ALEN + 1] = ETH_P_802_EX1 & 0xff;
 
 	wait_for_carrier(g->port);
 	store(&words_of(g, &h2g)->event, h2g.index);
-	send_frame(g->port, field(f, "len", FRAME_LEN));
+	send_frame(g->port, frame, len);
 	if (!wait_until(g, frame_came_or_ended, ANSWER_MS))
 		die("frame: it does not come");
 	if (session_ended(g)) {
@@ -398,6 +459,9 @@ static void step_frame(struct guest *g, struct fields *f)
 		return;
 	}
 	desc = entry_of(g, &h2g, h2g.index++, sizeof(*desc));
+	if (le32toh(desc->len) != len ||
+	    memcmp(at(g, buf_addr[le16toh(desc->id) % RING_SIZE]), frame, len))
+		die("frame: another one came");
 	printf("frame: id %u length %u\n", le16toh(desc->id), le32toh(desc->len));
 }
 

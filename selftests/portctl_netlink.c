@@ -48,6 +48,7 @@ static const struct kind_of_attribute kinds[PVETH_A_PORT_MAX + 1] = {
 	[PVETH_A_PORT_GUEST_MTU]	= { "guest-mtu", U32 },
 	[PVETH_A_PORT_GUEST_CURRENT_MAC] = { "guest-current-mac", MAC },
 	[PVETH_A_PORT_STATS]		= { "stats", NEST },
+	[PVETH_A_PORT_REGION]		= { "region", NEST },
 };
 
 static const struct kind_of_attribute stat_kinds[PVETH_A_PORT_STATS_MAX + 1] = {
@@ -157,7 +158,7 @@ static int32_t parse_fd(const char *value)
 	return (int32_t)parse_number(value);
 }
 
-static uint64_t parse_address(const char *value)
+uint64_t parse_address(const char *value)
 {
 	const size_t len = 16 << 20;
 	bool readonly = !strcmp(value, "read-only");
@@ -225,11 +226,13 @@ static void put_value(struct attributes *attrs, uint16_t type, const char *value
 	}
 }
 
-/* NAME=VALUE, NAME=hex:BYTES, NAME= for none. NAME may be a number. */
+/* NAME=VALUE, NAME=hex:BYTES, NAME= for none. NAME may be a number: then what holds
+ * others does not say so.
+ */
 void attributes_add_word(struct attributes *attrs, const char *word)
 {
 	const char *value = strchr(word, '=');
-	uint16_t type;
+	uint16_t type, nested;
 
 	if (!value)
 		die("no attribute: %s", word);
@@ -237,6 +240,7 @@ void attributes_add_word(struct attributes *attrs, const char *word)
 		if (kinds[type].name && strlen(kinds[type].name) == (size_t)(value - word) &&
 		    !strncmp(kinds[type].name, word, value - word))
 			break;
+	nested = type <= PVETH_A_PORT_MAX && kinds[type].kind == NEST ? NLA_F_NESTED : 0;
 	if (type > PVETH_A_PORT_MAX)
 		type = strtoul(word, NULL, 10);
 	if (!type || type > UINT8_MAX)
@@ -244,11 +248,30 @@ void attributes_add_word(struct attributes *attrs, const char *word)
 	attrs->given[type] = true;
 	value++;
 	if (!strncmp(value, "hex:", 4))
-		put_hex(attrs, type, value + 4);
+		put_hex(attrs, type | nested, value + 4);
 	else if (*value && type <= PVETH_A_PORT_MAX)
 		put_value(attrs, type, value);
 	else if (*value)
 		die("say what is in attribute %u in hexadecimal", type);
+}
+
+/* A nested attribute; it is not printed by any answer. */
+void attributes_add_region(struct attributes *attrs, uint64_t guest_addr, uint64_t addr,
+			   uint64_t bytes)
+{
+	struct {
+		struct nlattr attr;
+		uint64_t value;
+	} __attribute__((packed)) nested[] = {
+		{ { .nla_type = PVETH_A_PORT_REGION_GUEST_ADDR }, guest_addr },
+		{ { .nla_type = PVETH_A_PORT_REGION_MEMORY_ADDR }, addr },
+		{ { .nla_type = PVETH_A_PORT_REGION_MEMORY_LEN }, bytes },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(nested); i++)
+		nested[i].attr.nla_len = sizeof(nested[i]);
+	attributes_put(attrs, PVETH_A_PORT_REGION | NLA_F_NESTED, nested, sizeof(nested));
 }
 
 static void print_attribute(const struct kind_of_attribute *kind, const struct nlattr *attr)

@@ -18,10 +18,16 @@
 P=pvt0
 WINDOW=0x100000
 
+# The guest's RAM, where a test has direct mode: two regions that touch, and one
+# that does not
+RAM=(region=0:0x100000 region=0x200000:0x10000 region=0x210000:0x10000)
+DIRECT=features=0x200000000
+ram=()
+
 # What portctl prints, with less of "show": STATE ERROR PROTOCOL-ERRORS
 play() {
 	note "portctl attach $P ${*//show/}"
-	portctl attach $P "$@" |
+	portctl attach $P "${ram[@]}" "$@" |
 		sed 's/.* state=\([^ ]*\) error=\([^ ]*\) .* protocol-errors=\(.*\)/\1 \2 \3/'
 }
 
@@ -112,6 +118,56 @@ accepted_ring_addresses() {
 		) -
 }
 
+refused_direct_mode() {
+	local -a ram=("${RAM[@]}")
+
+	refuses memory "$DIRECT check=1" "$DIRECT check=0" "$DIRECT check-addr0=0x1004" \
+		"$DIRECT check-addr0=0x2000" "$DIRECT check-addr1=0x1008" \
+		"$DIRECT check-addr"{0,1}={0x100000,0x1ffff8,0x220000,0xfffffffffffffff8}
+}
+
+refused_ring_addresses_of_ram() {
+	local -a ram=("${RAM[@]}")
+
+	refuses ring-addr "$DIRECT "{g2h,g2h-done,h2g-post,h2g}={0x2008,0x100000,0xfff80,0x20ff80,0x21ff80} \
+		"$DIRECT g2h=0xffffffffffffff80" "$DIRECT h2g=0x1fff80" "$DIRECT g2h-done=0x2000" \
+		"$DIRECT g2h-size=4096 g2h=0xf0000"
+}
+
+# Wherever it is, and whichever pages it is in
+accepted_ram() {
+	local -a ram=("${RAM[@]}")
+
+	test_port $P
+	play request $DIRECT g2h=0 h2g=0x210000 desc publish buf post frame \
+		request $DIRECT g2h=$((0x210000 - 2304)) h2g-post=0x21f780 \
+		desc addr=$((0x10000 - 1)) publish desc addr=$((0x100000 - 60)) publish \
+		desc addr=0x210000 len=1500 publish desc addr=$((0x210000 - 60)) publish \
+		buf addr=$((0x10000 - 30)) post frame \
+		buf addr=0x20f800 post frame len=1500 \
+		buf addr=0x91fff len=0x2001 post frame len=1514 \
+		request desc publish request $DIRECT desc publish show |
+		diff -u <(cat <<-EOT
+		request: connected
+		publish: id 0 ok
+		frame: id 0 length 60
+		request: connected
+		publish: id 0 ok
+		publish: id 1 ok
+		publish: id 2 ok
+		publish: id 3 ok
+		frame: id 0 length 60
+		frame: id 1 length 1500
+		frame: id 2 length 1514
+		request: connected
+		publish: id 0 ok
+		request: connected
+		publish: id 0 ok
+		connected none 0
+		EOT
+		) -
+}
+
 # One that is about an older generation of the host is not answered.
 old_request() {
 	test_port $P
@@ -155,6 +211,16 @@ broken_desc_addr() {
 		"desc len=0xffffffff publish" "desc count=2 desc count=0 id=0 addr=0 publish" \
 		"buf addr="{0,0x1000,$WINDOW,$((WINDOW - 2047)),0xffffffffffffff00}" post frame" \
 		"buf len=0xffffffff post frame"
+}
+
+broken_desc_addr_of_ram() {
+	local -a ram=("${RAM[@]}")
+
+	breaks desc-addr "$DIRECT desc addr="{0x100000,0xfffff,0x1fffff,0x20ffff,0x21fff0,0x220000,0xffffffffffffffff}" publish" \
+		"$DIRECT desc len=0xffffffff publish" \
+		"$DIRECT desc count=2 desc count=0 id=0 addr=0x100000 publish" \
+		"$DIRECT buf addr="{0x100000,0xff801,0x1ffc00,0x20fc00,0x21fc00,0xfffffffffffff800}" post frame" \
+		"$DIRECT buf len=0xffffffff post frame"
 }
 
 broken_desc_len() {
@@ -471,11 +537,15 @@ run_tests \
 	refused_ring_sizes \
 	refused_ring_addresses \
 	accepted_ring_addresses \
+	refused_direct_mode \
+	refused_ring_addresses_of_ram \
+	accepted_ram \
 	old_request \
 	broken_index \
 	broken_index_later \
 	broken_frame \
 	broken_desc_addr \
+	broken_desc_addr_of_ram \
 	broken_desc_len \
 	broken_desc_id \
 	broken_reserved \
