@@ -16,6 +16,9 @@ export TMPDIR
 at_exit "rm -r $TMPDIR"
 trap run_cleanup EXIT
 
+# Of a transfer, in seconds
+BOUND=$((200 * patience))
+
 # on PLACE SCRIPT: run lines of shell there
 on() {
 	local words
@@ -37,7 +40,7 @@ needs_guest() { [ -d "/sys/class/net/$(port "$1")" ] || skip "there is no guest 
 ping_sizes() {
 	on "$1" "for address in ${*:3}; do
 		for size in ${2//,/ }; do
-			out=\$(ping -c 2 -i 0.01 -W 10 -s \$size \$address) || {
+			out=\$(ping -c 2 -i 0.01 -W $((10 * patience)) -s \$size \$address) || {
 				echo \"\$out\"
 				exit 1
 			}
@@ -59,7 +62,7 @@ random_file() {
 }
 
 # receive SOCAT-ADDRESS: script that prints the sum of all that comes
-receive() { echo "timeout 200 socat -d -d -u -b 65536 $1 - | sha256sum"; }
+receive() { echo "timeout $BOUND socat -d -d -u -b 65536 $1 - | sha256sum"; }
 receiver_is_ready() {
 	grep -q 'listening on\|starting data transfer loop' "$1"
 }
@@ -90,7 +93,7 @@ tcp() {
 	to=TCP$family:$(socat_address "$3" $number)
 	arrives "$1" "$(random_file "${4:-1M}")
 			sha256sum <\$file
-			timeout 200 socat -u FILE:\$file $to" \
+			timeout $BOUND socat -u FILE:\$file $to" \
 		"$2" "$(receive "TCP$family-LISTEN:$number,reuseaddr")"
 }
 
@@ -106,7 +109,7 @@ tcp_until() {
 				n=0
 				until [ -e $1 ]; do cat \$file; n=\$((n + 1)); done
 				echo \$n >\$file.n
-			} | timeout 200 socat -u - $to
+			} | timeout $BOUND socat -u - $to
 			read -r n <\$file.n
 			while [ \$n -gt 0 ]; do cat \$file; n=\$((n - 1)); done |
 				sha256sum" \
@@ -133,7 +136,7 @@ udp() {
 	to=UDP$family-SENDTO:$(socat_address "$3" $number)
 	arrives "$1" "$(random_file "${5:-512K}")
 			sha256sum <\$file
-			timeout 200 socat -u -b $4 FILE:\$file $to,shut-null" \
+			timeout $BOUND socat -u -b $4 FILE:\$file $to,shut-null" \
 		"$2" "$(receive "UDP$family-RECV:$number,null-eof,rcvbuf=16777216")"
 }
 

@@ -30,7 +30,7 @@ largest_packets() {
 	for place in host 1; do
 		address=$GUEST4
 		[ $place = host ] || address=$HERE4
-		on $place "ping -c 2 -i 0.1 -W 10 -M do -s $(($1 - 28)) $address"
+		on $place "ping -c 2 -i 0.1 -W $((10 * patience)) -M do -s $(($1 - 28)) $address"
 		if answer=$(on $place "ping -c 1 -W 1 -M do -s $(($1 - 27)) \
 			    $address 2>&1"); then
 			fail "a packet of $(($1 + 1)) octets went through"

@@ -289,7 +289,7 @@ interrupts() { guest 1 grep "$interface-" /proc/interrupts; }
 # 256, or "none": a filter reads them, and says how much of the frame it wants.
 hashes() {
 	cat <<-END
-	timeout 60 python3 - <<-PYTHON
+	timeout $((60 * patience)) python3 - <<-PYTHON
 	import ctypes, socket, struct
 	HASH, LEN = 0xfffff000 + 32, 0x80
 	LDH, LDB, LDW, LDLEN = 0x28, 0x30, 0x20, LEN
@@ -326,10 +326,10 @@ hash_of() {
 	receiver=$!
 	wait_for 60 grep -q 'listening on' "$TMPDIR/sent"
 	wait_for 60 grep -q 'listening on' "$TMPDIR/came"
-	on "$2" "timeout 60 socat -u TCP4-LISTEN:$number,reuseaddr - | wc -c" >/dev/null &
+	on "$2" "timeout $((60 * patience)) socat -u TCP4-LISTEN:$number,reuseaddr - | wc -c" >/dev/null &
 	reader=$!
 	on "$1" "head -c 2M /dev/zero |
-		timeout 60 socat -u - TCP4:$3:$number,retry=100,interval=0.1"
+		timeout $((60 * patience)) socat -u - TCP4:$3:$number,retry=100,interval=0.1"
 	wait $sender
 	wait $receiver
 	wait $reader
