@@ -144,6 +144,29 @@ choose_acceleration()
 	accel=tcg kvm_module=kvm_amd
 }
 
+# sshd, out of its package: installed, it would serve the machine's network. It is to
+# have several sessions in a connection, which Debian 12's dropbear does not do: it
+# closes one that is just being opened when the process of another ends (its issue
+# 321, mended in 2024.86).
+get_sshd()
+{
+	local version kept dir=$run/sshd
+
+	version=$(dpkg-query -W -f '${Version}' openssh-client)
+	# A colon means something to socat
+	kept=$cache/sshd/${version#*:}
+	sshd=$kept/usr/sbin/sshd
+	[ ! -x "$sshd" ] || return 0
+	mkdir -p "$dir" "$cache/sshd"
+	(cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download "openssh-server=$version") ||
+		die "cannot download openssh-server $version: is the machine up to date?"
+	dpkg-deb -x "$dir"/*.deb "$dir/root"
+	# Another rig may do the same now: the first one to rename wins
+	mv -T "$dir/root" "$kept" 2> /dev/null || [ -x "$sshd" ] ||
+		die "cannot write to $cache"
+	rm -rf "$dir"
+}
+
 # What depends on kernels and acceleration
 set_defaults()
 {
@@ -175,7 +198,7 @@ prepare()
 {
 	local n
 
-	command -v qemu-system-x86_64 dropbearkey > /dev/null ||
+	command -v qemu-system-x86_64 ssh-keygen > /dev/null ||
 		die "programs are missing: run scripts/deps"
 	choose_acceleration
 
@@ -200,7 +223,8 @@ prepare()
 	initramfs guest "$guest_kit"
 
 	ssh-keygen -q -t ed25519 -N '' -C rig -f "$run/key"
-	dropbearkey -t ed25519 -f "$run/host_key" > /dev/null 2>&1
+	ssh-keygen -q -t ed25519 -N '' -C rig -f "$run/host_key"
+	get_sshd
 	{
 		echo "127.0.0.1 localhost"
 		echo "::1 localhost"
@@ -223,7 +247,7 @@ write_config()
 	local guest_kernel=$guest_vmlinux
 	local rig_paths=("$run" "$top" "$PWD" "$script")
 
-	declare -p rig_top rig_cwd rig_paths host_kit guest_kit guests nics queues mode dhcp \
+	declare -p rig_top rig_cwd rig_paths sshd host_kit guest_kit guests nics queues mode dhcp \
 		guest_cpus guest_mem guest_kernel guest_initrd qemu_args \
 		kvm_module tcg boot_timeout kernel_args
 }
