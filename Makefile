@@ -32,7 +32,7 @@ check:
 # The same tests in the rig with the debug kernel as host and as guest
 check-debug:
 	scripts/deps
-	scripts/check --only rig --kernel debug
+	scripts/check --only rig,guests --kernel debug
 
 check-debug-short:
 	scripts/deps
