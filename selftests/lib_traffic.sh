@@ -16,7 +16,7 @@ export TMPDIR
 at_exit "rm -r $TMPDIR"
 trap run_cleanup EXIT
 
-# Of a transfer, in seconds
+# Of a transfer, or whatever else must come, in seconds
 BOUND=$((200 * patience))
 
 # on PLACE SCRIPT: run lines of shell there
@@ -78,7 +78,7 @@ arrives() {
 	on "$3" "$4" >"$received" 2>"$log" &
 	receiver=$!
 	wait_for 60 receiver_is_ready "$log"
-	on "$1" "$2" >"$sent"
+	on "$1" "$2" >"$sent" || fail "the sender: status $?"
 	wait $receiver || fail "the receiver: $(cat "$log")"
 	[ "$(cat "$sent")" = "$(cat "$received")" ] ||
 		fail "what arrived is not what was sent: $(cat "$log")"

@@ -254,7 +254,7 @@ packet_sockets_see_checksums() {
 		to=host card=$port address=$HOST4
 		[ $from = 1 ] || to=1 card=$interface address=$(guest4 1)
 		seen=$(mktemp)
-		on $to "timeout $((60 * patience)) tcpdump --immediate-mode -nvv -c 1 -i $card udp port 6768" \
+		on $to "timeout $BOUND tcpdump --immediate-mode -nvv -c 1 -i $card udp port 6768" \
 			>"$seen" 2>&1 &
 		wait_for 60 grep -q 'listening on' "$seen"
 		on $from "echo hello | socat -u - UDP4-SENDTO:$address:6768"

@@ -212,8 +212,8 @@ changed_under_traffic() {
 	done
 	touch "$stop"
 	guest 1 touch /tmp/queues.stop
-	wait $out
-	wait $in
+	wait $out || fail "the stream to the guest"
+	wait $in || fail "the stream to the host"
 }
 
 # A datagram for each of many flows: datagrams PLACE ADDRESS FIRST-PORT
@@ -289,7 +289,7 @@ interrupts() { guest 1 grep "$interface-" /proc/interrupts; }
 # 256, or "none": a filter reads them, and says how much of the frame it wants.
 hashes() {
 	cat <<-END
-	timeout $((60 * patience)) python3 - <<-PYTHON
+	timeout $BOUND python3 - <<-PYTHON
 	import ctypes, socket, struct
 	HASH, LEN = 0xfffff000 + 32, 0x80
 	LDH, LDB, LDW, LDLEN = 0x28, 0x30, 0x20, LEN
@@ -326,12 +326,12 @@ hash_of() {
 	receiver=$!
 	wait_for 60 grep -q 'listening on' "$TMPDIR/sent"
 	wait_for 60 grep -q 'listening on' "$TMPDIR/came"
-	on "$2" "timeout $((60 * patience)) socat -u TCP4-LISTEN:$number,reuseaddr - | wc -c" >/dev/null &
+	on "$2" "timeout $BOUND socat -u TCP4-LISTEN:$number,reuseaddr - | wc -c" >/dev/null &
 	reader=$!
 	on "$1" "head -c 2M /dev/zero |
-		timeout $((60 * patience)) socat -u - TCP4:$3:$number,retry=100,interval=0.1"
-	wait $sender
-	wait $receiver
+		timeout $BOUND socat -u - TCP4:$3:$number,retry=100,interval=0.1"
+	wait $sender || fail "the sender has seen no hashes"
+	wait $receiver || fail "the receiver has seen no hashes"
 	wait $reader
 	sent=$(sed 1d "$TMPDIR/sent")
 	came=$(sed 1d "$TMPDIR/came")

@@ -182,7 +182,7 @@ nftables_filters_in_the_bridge() {
 # tcpdump on both sides sees both directions of a ping, with its payload.
 tcpdump_sees_the_frames() {
 	local pattern=70766574682d70696e67 dump place
-	local dumps="timeout $((30 * patience)) tcpdump -l -n -e -A -s 0 -c 4 -i"
+	local dumps="timeout $BOUND tcpdump -l -n -e -A -s 0 -c 4 -i"
 
 	on host "$dumps $port 'icmp and greater 500'" \
 		>"$TMPDIR/host.dump" 2>"$TMPDIR/host.err" &
