@@ -210,6 +210,14 @@ static bool pvg_session_leaves(struct pvg_dev *pvg, u32 state)
 				  PVG_RELEASE_TIMEOUT);
 }
 
+/* Does the host leave our memory alone, now that we want no session? */
+static bool pvg_host_let_go(struct pvg_dev *pvg)
+{
+	return pvg_session_leaves(pvg, PVETH_HOST_CONNECTED) &&
+	       pvg_session_leaves(pvg, PVETH_HOST_READY) &&
+	       !READ_ONCE(pvg_host_page(pvg)->lent);
+}
+
 /* Stop the queues, if they run, and tell the host. */
 static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 {
@@ -233,9 +241,7 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 	pvg_session_set_word(pvg, pvg_session_gen(pvg), state);
 	if (s->state == PVG_SESSION_RUNNING ||
 	    s->state == PVG_SESSION_CONNECTING) {
-		if (!pvg_is_direct(pvg) ||
-		    (pvg_session_leaves(pvg, PVETH_HOST_CONNECTED) &&
-		     pvg_session_leaves(pvg, PVETH_HOST_READY)))
+		if (!pvg_is_direct(pvg) || pvg_host_let_go(pvg))
 			pvg_queues_uninit(pvg, pvg->used_pairs);
 		else
 			pvg_queues_abandon(pvg);

@@ -84,7 +84,7 @@ static int pvh_set_channels(struct net_device *netdev,
 static const char * const pvh_stat_names[] = {
 	"g2h_frames", "g2h_bytes", "g2h_bad", "g2h_dropped",
 	"h2g_frames", "h2g_bytes", "h2g_dropped",
-	"kicks", "calls", "polls",
+	"kicks", "calls", "polls", "lent",
 };
 
 static int pvh_get_sset_count(struct net_device *netdev, int set)
@@ -132,6 +132,7 @@ static void pvh_get_ethtool_stats(struct net_device *netdev,
 		*data++ = atomic64_read(&q->kicks);
 		*data++ = atomic64_read(&q->calls);
 		*data++ = atomic64_read(&q->moderation.polls);
+		*data++ = atomic64_read(&q->lent);
 	}
 }
 

@@ -2,8 +2,9 @@
 /*
  * pveth host backend: frames from the guest
  *
- * Each frame is copied out of the guest's memory, since the guest may change
- * what is there at any time, and is completed at once.
+ * A frame is copied out of the guest's memory, since the guest may change what is
+ * there at any time, and is completed at once. Of large ones in direct mode, only
+ * the headers are: see loan.c.
  */
 #include "pveth_host.h"
 
@@ -17,6 +18,7 @@ void pvh_g2h_init(struct pvh_queue *q, u32 size)
 	pvring_cons_init(&q->g2h, q->rings[PVH_RING_G2H], size, 0);
 	pvring_prod_init(&q->g2h_done, q->rings[PVH_RING_G2H_DONE], size, 0);
 	q->done_pending = 0;
+	pvh_loans_init(q);
 }
 
 static enum pveth_error pvh_g2h_check(const struct pvh_queue *q,
@@ -86,10 +88,19 @@ static void pvh_g2h_copy(struct pvh_queue *q, struct sk_buff *skb, u32 descs)
 	}
 }
 
-static void pvh_g2h_complete(struct pvh_queue *q, enum pveth_done_status status)
+/**
+ * pvh_g2h_complete() - be done with a frame
+ * @q: the queue pair
+ * @id: &pveth_desc.id of the frame
+ * @status: what became of it
+ *
+ * Context: NAPI. The guest is told at the end of the poll.
+ */
+void pvh_g2h_complete(struct pvh_queue *q, __le16 id,
+		      enum pveth_done_status status)
 {
 	struct pveth_done done = {
-		.id	= q->descs[0].id,
+		.id	= id,
 		.status	= cpu_to_le16(status),
 	};
 
@@ -102,7 +113,10 @@ static void pvh_g2h_publish(struct pvh_queue *q)
 		return;
 	pvring_prod_publish(&q->g2h_done, q->done_pending);
 	q->done_pending = 0;
-	if (pvring_prod_must_ring(&q->g2h_done)) {
+	/* The guest waits for all, and is to hear of those that overtake one
+	 * that the stack keeps.
+	 */
+	if (pvring_prod_must_ring(&q->g2h_done) || q->loans_before) {
 		pvh_ring_doorbell(q->call);
 		atomic64_inc(&q->calls);
 	}
@@ -126,6 +140,7 @@ static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
 	enum pveth_error error;
 	struct sk_buff *skb;
 	u32 descs;
+	bool lent;
 	u64 len;
 
 	error = pvh_g2h_read(q, avail, &descs, &len);
@@ -136,18 +151,35 @@ static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
 
 	if (!pvh_g2h_length_ok(q, len))
 		goto bad;
-	skb = pveth_alloc_skb(&q->napi, len);
+	skb = pvh_loan_skb(q, len);
+	lent = skb;
 	if (!skb) {
-		pveth_stats_dropped(&q->g2h_stats);
-		pvh_g2h_complete(q, PVETH_DONE_DROPPED);
-		return descs;
+		skb = pveth_alloc_skb(&q->napi, len);
+		if (!skb) {
+			pveth_stats_dropped(&q->g2h_stats);
+			pvh_g2h_complete(q, q->descs[0].id, PVETH_DONE_DROPPED);
+			return descs;
+		}
+		pvh_g2h_copy(q, skb, descs);
 	}
-	pvh_g2h_copy(q, skb, descs);
 	if (unlikely(pveth_skb_follow(skb, q->descs))) {
+		if (lent) {
+			pvh_loan_refuse(skb);
+			pveth_stats_bad(&q->g2h_stats);
+			return descs;
+		}
 		kfree_skb(skb);
 		goto bad;
 	}
-	pvh_g2h_complete(q, PVETH_DONE_OK);
+	/* It said that it is one, and is too short to be cut. */
+	if (lent && unlikely(!skb_is_gso(skb)) &&
+	    skb_orphan_frags(skb, GFP_ATOMIC)) {
+		pveth_stats_dropped(&q->g2h_stats);
+		kfree_skb(skb);
+		return descs;
+	}
+	if (!lent)
+		pvh_g2h_complete(q, q->descs[0].id, PVETH_DONE_OK);
 	skb_record_rx_queue(skb, q->index);
 	skb->protocol = eth_type_trans(skb, netdev);
 	skb_reset_network_header(skb);
@@ -158,8 +190,25 @@ static u32 pvh_g2h_frame(struct pvh_queue *q, u32 avail)
 
 bad:
 	pveth_stats_bad(&q->g2h_stats);
-	pvh_g2h_complete(q, PVETH_DONE_BAD);
+	pvh_g2h_complete(q, q->descs[0].id, PVETH_DONE_BAD);
 	return descs;
+}
+
+/**
+ * pvh_g2h_schedule() - poll the queue pair
+ * @q: the queue pair
+ *
+ * Context: Any, with interrupts off.
+ */
+void pvh_g2h_schedule(struct pvh_queue *q)
+{
+	/* In process context, where the guest rings, a softirq that is raised
+	 * with interrupts off may have to wait for the next interrupt.
+	 */
+	if (test_bit(NAPI_STATE_THREADED, &q->napi.state))
+		napi_schedule(&q->napi);
+	else
+		irq_work_queue(&q->schedule);
 }
 
 /**
@@ -171,16 +220,10 @@ bad:
 void pvh_g2h_kick(struct pvh_queue *q)
 {
 	atomic64_inc(&q->kicks);
-	/* The guest rings in process context, where a softirq that is raised
-	 * with interrupts off may have to wait for the next interrupt.
-	 */
-	if (test_bit(NAPI_STATE_THREADED, &q->napi.state))
-		napi_schedule(&q->napi);
-	else
-		irq_work_queue(&q->schedule);
+	pvh_g2h_schedule(q);
 }
 
-void pvh_g2h_schedule(struct irq_work *work)
+void pvh_g2h_schedule_work(struct irq_work *work)
 {
 	struct pvh_queue *q = container_of(work, struct pvh_queue, schedule);
 
@@ -195,6 +238,7 @@ int pvh_poll(struct napi_struct *napi, int budget)
 	u32 descs;
 	int avail;
 
+	pvh_loans_collect(q, true);
 	while (work < budget) {
 		avail = pvring_cons_avail(&q->g2h);
 		if (!avail)

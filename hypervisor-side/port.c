@@ -232,7 +232,7 @@ static int pvh_init(struct net_device *netdev)
 		netif_napi_add(netdev, &q->napi, pvh_poll);
 		pveth_moderation_init(&q->moderation, &q->napi,
 				      &port->coalesce);
-		init_irq_work(&q->schedule, pvh_g2h_schedule);
+		init_irq_work(&q->schedule, pvh_g2h_schedule_work);
 		timer_setup(&q->stall, pvh_h2g_stalled, 0);
 	}
 	netif_carrier_off(netdev);
@@ -391,6 +391,7 @@ static void __exit pvh_module_exit(void)
 {
 	rtnl_link_unregister(&pvh_link_ops);
 	pvh_netlink_uninit();
+	pvh_loans_exit();
 }
 
 module_init(pvh_module_init);

@@ -9,6 +9,7 @@
  * session.c     the handshake with the guest
  * flow.c        the queue pair of a flow
  * g2h.c         frames from the guest
+ * loan.c        those that stay where they are
  * h2g.c         frames to the guest
  * netlink.c     control from userspace
  * ethtool.c     what ethtool asks
@@ -32,6 +33,7 @@
 
 struct eventfd_ctx;
 struct file;
+struct pvh_lender;
 struct net;
 struct netlink_ext_ack;
 struct user_struct;
@@ -178,6 +180,11 @@ enum pvh_ring_index {
  * @g2h_done: their completions
  * @done_pending: entries written to @g2h_done and not yet published
  * @descs: the descriptors of the frame being received
+ * @lender: lends frames in the guest's memory to the stack, or NULL
+ * @loans: frames that are lent
+ * @loans_before: how many of them were lent before this poll
+ * @loan_pause: frames to be copied before another is lent
+ * @lent: frames lent ever
  * @g2h_stats: counters
  *
  * @running: a session runs. Protected by the transmit queue's lock, as all that
@@ -208,6 +215,11 @@ struct pvh_queue {
 	struct pvring_prod g2h_done;
 	u32 done_pending;
 	struct pveth_desc descs[PVETH_MAX_FRAME_DESCS];
+	struct pvh_lender *lender;
+	u32 loans;
+	u32 loans_before;
+	u32 loan_pause;
+	atomic64_t lent;
 	struct pveth_stats g2h_stats;
 
 	/* To the guest */
@@ -406,8 +418,20 @@ u16 pvh_flow_queue(const struct pvh_port *port, const struct sk_buff *skb);
 /* g2h.c APIs: */
 void pvh_g2h_init(struct pvh_queue *q, u32 size);
 void pvh_g2h_kick(struct pvh_queue *q);
-void pvh_g2h_schedule(struct irq_work *work);
+void pvh_g2h_schedule(struct pvh_queue *q);
+void pvh_g2h_schedule_work(struct irq_work *work);
+void pvh_g2h_complete(struct pvh_queue *q, __le16 id,
+		      enum pveth_done_status status);
 int pvh_poll(struct napi_struct *napi, int budget);
+
+/* loan.c APIs: */
+void pvh_loans_init(struct pvh_queue *q);
+unsigned long pvh_loans_deadline(void);
+u32 pvh_loans_uninit(struct pvh_queue *q, unsigned long deadline);
+void pvh_loans_collect(struct pvh_queue *q, bool complete);
+struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len);
+void pvh_loan_refuse(struct sk_buff *skb);
+void pvh_loans_exit(void);
 
 /* h2g.c APIs: */
 void pvh_h2g_init(struct pvh_queue *q, u32 size);

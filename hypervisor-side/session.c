@@ -289,8 +289,9 @@ static void pvh_session_run(struct pvh_port *port,
 /* Stop the queues, if they run, and tell the guest. */
 static void pvh_session_end(struct pvh_port *port, u32 gen, u32 state)
 {
+	unsigned long deadline = pvh_loans_deadline();
 	struct pvh_session *s = &port->session;
-	u32 i;
+	u32 i, lent = 0;
 
 	if (s->state == PVH_SESSION_RUNNING) {
 		netif_carrier_off(port->netdev);
@@ -300,9 +301,11 @@ static void pvh_session_end(struct pvh_port *port, u32 gen, u32 state)
 		/* A poll arms the event index after it is complete. */
 		synchronize_net();
 		for (i = 0; i < s->queue_pairs; i++) {
+			lent += pvh_loans_uninit(&port->queues[i], deadline);
 			pvh_h2g_uninit(&port->queues[i]);
 			pvh_queue_unmap(&port->queues[i]);
 		}
+		WRITE_ONCE(pvh_host_page(port->att)->lent, cpu_to_le32(lent));
 	}
 	pvh_session_set_word(port, gen, state);
 	switch (state) {

@@ -281,29 +281,39 @@ good_hash() {
 }
 
 # Metadata that does not fit its frame makes that frame a bad one.
-bad_offload() {
+# bad_offloads FEATURES LENGTH OFFSET: of a frame, and the offset of its last octet
+bad_offloads() {
 	local n
 	local -a steps
 
-	for n in "csum-start=60" "csum-start=14 csum-offset=45" "csum-start=65535" \
+	for n in "csum-start=$2" "csum-start=14 csum-offset=$3" "csum-start=65535" \
 		 "csum-start=14 csum-offset=65535" \
 		 "gso-type=1 csum-start=34 csum-offset=16 gso-size=0" \
 		 "gso-type=1 csum-start=34 csum-offset=6 gso-size=8" \
 		 "gso-type=1 csum-start=34 csum-offset=16 gso-size=65535" \
-		 "gso-type=4 csum-start=50 csum-offset=16 gso-size=8" \
+		 "gso-type=4 csum-start=$(($2 - 10)) csum-offset=16 gso-size=8" \
 		 "gso-type=5 csum-start=34 csum-offset=6 gso-size=0" \
 		 "gso-type=5 csum-start=34 csum-offset=16 gso-size=8"; do
 		# shellcheck disable=SC2206 # several fields
-		steps+=(desc hdr-flags=1 $n publish)
+		steps+=(desc len="$2" hdr-flags=1 $n publish)
 	done
 	test_port $P
-	portctl attach $P request features=0x1f "${steps[@]}" \
+	portctl attach $P "${ram[@]}" request features="$1" "${steps[@]}" \
 		desc hdr-flags=1 csum-start=14 csum-offset=16 publish show |
 		sed 's/.* \(state=[^ ]*\).* \(g2h-frames=[^ ]*\).* \(g2h-bad=[^ ]*\).*/\1 \2 \3/' |
 		diff -u <(echo "request: connected"
 			printf 'publish: id %u bad\n' {0..9}
 			echo "publish: id 10 ok"
 			echo "state=connected g2h-frames=1 g2h-bad=10") -
+}
+
+bad_offload() { bad_offloads 0x1f 60 45; }
+
+# The host does not copy these at once.
+bad_offload_in_ram() {
+	local -a ram=("${RAM[@]}")
+
+	bad_offloads 0x20000001f 4000 3985
 }
 
 # Frames that are none are answered, and counted, and nothing else.
@@ -554,6 +564,7 @@ run_tests \
 	broken_hash \
 	good_hash \
 	bad_offload \
+	bad_offload_in_ram \
 	bad_frames \
 	window_of_others \
 	tiny_window \

@@ -285,6 +285,10 @@ enum pveth_error {
  * @peer: The guest's session word that was answered; written before @session becomes
  *	CONNECTED or ERROR, and valid in these states.
  * @error: enum pveth_error; valid while the state is ERROR.
+ * @lent: Direct mode: frames of the last session that the host's network stack still reads, in
+ *	the guest's memory, because they wait for another network device, say. Written before
+ *	@session is no longer CONNECTED. If it is not zero, the guest leaves the memory of its
+ *	unanswered frames alone.
  * @reserved1: Zero.
  * @link: PVETH_LINK bits. Run-time word, as all that follow: each may change at any time on
  *	its own, is read in one access (a 32-bit machine needs two for @mac, and may see a
@@ -308,7 +312,8 @@ struct pveth_host_page {
 	__le32 session;
 	__le32 peer;
 	__le32 error;
-	__u8 reserved1[116];
+	__le32 lent;
+	__u8 reserved1[112];
 
 	__le32 link;
 	__le32 mtu;
