@@ -13,9 +13,7 @@
 . "$lib_dir/lib_traffic.sh"
 
 DIRECT=0x200000000
-DELAY=5s
-# What TCP sends at once on a connection that has just begun, at least, is a frame
-# that is large enough to be lent.
+# Of a stream that is not just a beginning
 BYTES=4M
 
 needs_direct() {
@@ -63,12 +61,12 @@ segmented_on_the_way() {
 		fail "frames are lent in vain"
 }
 
-# Frames to guest 2 wait on their way, until the test ends. They are lent now, if
-# the last ones were.
+# delay_guest_2 TIME: frames to guest 2 wait on their way, until the test ends. They
+# are lent now, if the last ones were.
 delay_guest_2() {
 	counting tcp 1 2 "$(guest4 2)" $BYTES
 	at_exit "tc qdisc del dev $(port 2) root"
-	host tc qdisc replace dev "$(port 2)" root netem delay $DELAY limit 10000
+	host tc qdisc replace dev "$(port 2)" root netem delay "$1" limit 10000
 }
 
 # While the stack has frames of guest 1, others come and go.
@@ -76,7 +74,7 @@ kept_frames_hold_up_nobody() {
 	local stream
 
 	needs_direct
-	delay_guest_2
+	delay_guest_2 5s
 	counters host >"$TMPDIR/host.before"
 	tcp 1 2 "$(guest4 2)" 256K &
 	stream=$!
@@ -91,12 +89,25 @@ frames_were_lent() {
 	[ "$(moved host lent)" -gt 0 ]
 }
 
+# The guest uses memory again as soon as it may, and what is in the frames that wait
+# is still what was sent.
+kept_frames_are_left_alone() {
+	local number=$((20000 + RANDOM % 10000))
+
+	needs_direct
+	udp_room 2
+	delay_guest_2 1s
+	counting arrives 1 "$(send_in_bulk "$(guest4 2)" $number 40)" 2 \
+		"$(receive "UDP4-RECV:$number,null-eof,rcvbuf=16777216")"
+	[ "$(moved host lent)" -ge 20 ] || fail "too few frames were lent"
+}
+
 # What the stack has when a session ends is left alone by the guest, and arrives.
 sessions_end_with_frames_kept() {
 	local stream
 
 	needs_direct
-	delay_guest_2
+	delay_guest_2 5s
 	at_exit "on 1 'ethtool -G $interface rx 512'; link_up 1"
 	counters host >"$TMPDIR/host.before"
 	tcp 1 2 "$(guest4 2)" 64K &
@@ -114,4 +125,5 @@ run_tests lent_from_guest_to_guest \
 	copied_to_the_host \
 	segmented_on_the_way \
 	kept_frames_hold_up_nobody \
+	kept_frames_are_left_alone \
 	sessions_end_with_frames_kept

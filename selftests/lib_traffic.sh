@@ -140,6 +140,28 @@ udp() {
 		"$2" "$(receive "UDP$family-RECV:$number,null-eof,rcvbuf=16777216")"
 }
 
+# Datagrams in bulk, so many in a call, which make a large frame. send_in_bulk
+# ADDRESS PORT CALLS: script that prints a sum, for arrives
+DATAGRAM=1400 PER_CALL=25
+send_in_bulk() {
+	cat <<-END
+	$(random_file $((DATAGRAM * PER_CALL * $3)))
+	sha256sum <\$file
+	python3 - \$file <<-PYTHON
+	import socket, sys
+	UDP_SEGMENT = 103
+	family = socket.AF_INET6 if ":" in "$1" else socket.AF_INET
+	udp = socket.socket(family, socket.SOCK_DGRAM)
+	udp.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, $DATAGRAM)
+	with open(sys.argv[1], "rb") as file:
+	    while data := file.read($((DATAGRAM * PER_CALL))):
+	        udp.sendto(data, ("$1", $2))
+	udp.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
+	udp.sendto(b"", ("$1", $2))
+	PYTHON
+	END
+}
+
 # read_counters INTERFACE: script that prints all counters of an interface, and
 # how often a queue stood still for so long that it was started by force
 read_counters() {

@@ -199,27 +199,7 @@ large_frames_in_a_vlan() {
 	large
 }
 
-# Datagrams in bulk. send_in_bulk ADDRESS PORT: script; prints the sum as well
-DATAGRAM=1400 PER_CALL=25 CALLS=8
-send_in_bulk() {
-	cat <<-END
-	$(random_file $((DATAGRAM * PER_CALL * CALLS)))
-	sha256sum <\$file
-	python3 - \$file <<-PYTHON
-	import socket, sys
-	UDP_SEGMENT = 103
-	family = socket.AF_INET6 if ":" in "$1" else socket.AF_INET
-	udp = socket.socket(family, socket.SOCK_DGRAM)
-	udp.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, $DATAGRAM)
-	with open(sys.argv[1], "rb") as file:
-	    while data := file.read($((DATAGRAM * PER_CALL))):
-	        udp.sendto(data, ("$1", $2))
-	udp.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
-	udp.sendto(b"", ("$1", $2))
-	PYTHON
-	END
-}
-
+CALLS=8
 # bulk DIRECTION ADDRESS: few frames for many datagrams
 bulk() {
 	local direction=$1 from=1 to=host family frames number
@@ -228,7 +208,7 @@ bulk() {
 	family=$(socat_family "$2")
 	number=$((20000 + RANDOM % 10000))
 	start_counting
-	arrives $from "$(send_in_bulk "$2" $number)" $to \
+	arrives $from "$(send_in_bulk "$2" $number $CALLS)" $to \
 		"$(receive "UDP$family-RECV:$number,null-eof,rcvbuf=16777216")"
 	counters host >"$TMPDIR/host.after"
 	frames=$(moved host "${direction}_frames")
