@@ -64,7 +64,7 @@ set_up()
 	mount -t debugfs debugfs /sys/kernel/debug
 	$busybox mkdir -p /dev/pts /dev/shm
 	mount -t devpts -o ptmxmode=666 devpts /dev/pts
-	mount -t tmpfs shm /dev/shm
+	mount -t tmpfs -o mode=1777,size=100% shm /dev/shm
 	own_tmp
 	# As udev makes them
 	$busybox ln -s /proc/self/fd /dev/fd
