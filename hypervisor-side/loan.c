@@ -34,6 +34,7 @@
  * @ubuf: what the stack knows of it
  * @lender: who lent it
  * @id: its &pveth_desc.id
+ * @entries: descriptors of the frame
  * @status: enum pveth_done_status, what becomes of it
  * @copied: the stack had to copy it
  * @node: in &pvh_lender.returned
@@ -42,6 +43,7 @@ struct pvh_loan {
 	struct ubuf_info ubuf;
 	struct pvh_lender *lender;
 	__le16 id;
+	u16 entries;
 	u16 status;
 	bool copied;
 	struct llist_node node;
@@ -164,7 +166,7 @@ void pvh_loans_collect(struct pvh_queue *q, bool complete)
 			pvh_g2h_complete(q, loan->id, loan->status);
 		if (READ_ONCE(loan->copied))
 			q->loan_pause = PVH_LOAN_PAUSE;
-		q->loans--;
+		q->loans -= loan->entries;
 		pvh_loan_free(loan);
 	}
 	q->loans_before = q->loans;
@@ -192,7 +194,7 @@ unsigned long pvh_loans_deadline(void)
  * @deadline: until when
  *
  * Context: Process context.
- * Return: how many frames the stack still has.
+ * Return: how many descriptors' frames the stack still has.
  */
 u32 pvh_loans_uninit(struct pvh_queue *q, unsigned long deadline)
 {
@@ -326,12 +328,14 @@ static void pvh_loan_fill(struct sk_buff *skb, const struct pvh_queue *q,
  */
 struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
 {
+	u16 entries = pveth_desc_count(q->descs);
 	struct pvh_loan *loan;
 	struct sk_buff *skb;
 	u32 linear;
 
+	/* The guest counts by descriptors what it has room for. */
 	if (!q->lender || !q->descs[0].hdr.gso_type ||
-	    len <= PVETH_LINEAR_LEN || q->loans > q->g2h.mask / 2)
+	    len <= PVETH_LINEAR_LEN || q->loans + entries > q->g2h.mask / 2)
 		return NULL;
 	if (q->loan_pause) {
 		q->loan_pause--;
@@ -353,6 +357,7 @@ struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
 	pvh_loan_fill(skb, q, linear, len);
 
 	loan->id = q->descs[0].id;
+	loan->entries = entries;
 	loan->status = PVETH_DONE_OK;
 	loan->lender = q->lender;
 	refcount_inc(&q->lender->users);
@@ -360,7 +365,7 @@ struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
 	loan->ubuf.flags = SKBFL_ZEROCOPY_FRAG;
 	ubuf_info_set_ops(&loan->ubuf, &pvh_loan_ops);
 	skb_zcopy_init(skb, &loan->ubuf);
-	q->loans++;
+	q->loans += entries;
 	atomic64_inc(&q->lent);
 	return skb;
 }

@@ -181,7 +181,7 @@ enum pvh_ring_index {
  * @done_pending: entries written to @g2h_done and not yet published
  * @descs: the descriptors of the frame being received
  * @lender: lends frames in the guest's memory to the stack, or NULL
- * @loans: frames that are lent
+ * @loans: descriptors of the frames that are lent
  * @loans_before: how many of them were lent before this poll
  * @loan_pause: frames to be copied before another is lent
  * @lent: frames lent ever

@@ -285,10 +285,10 @@ enum pveth_error {
  * @peer: The guest's session word that was answered; written before @session becomes
  *	CONNECTED or ERROR, and valid in these states.
  * @error: enum pveth_error; valid while the state is ERROR.
- * @lent: Direct mode: frames of the last session that the host's network stack still reads, in
- *	the guest's memory, because they wait for another network device, say. Written before
- *	@session is no longer CONNECTED. If it is not zero, the guest leaves the memory of its
- *	unanswered frames alone.
+ * @lent: Direct mode: descriptors of the last session whose frames the host's network stack
+ *	still reads, in the guest's memory, because they wait for another network device, say.
+ *	Written before @session is no longer CONNECTED. If it is not zero, the guest leaves the
+ *	memory of its unanswered frames alone.
  * @reserved1: Zero.
  * @link: PVETH_LINK bits. Run-time word, as all that follow: each may change at any time on
  *	its own, is read in one access (a 32-bit machine needs two for @mac, and may see a
