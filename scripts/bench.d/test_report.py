@@ -1,15 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of report.py, in TAP"""
+"""Tests of report.py and of the command line of bench, in TAP"""
 import fnmatch
 import sys
 import tomllib
 import unittest
+from contextlib import redirect_stderr
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from io import StringIO
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import report  # noqa: E402
+
+sys.dont_write_bytecode = True
+loader = SourceFileLoader("bench", str(HERE.parent / "bench"))
+bench = module_from_spec(spec_from_loader("bench", loader))
+loader.exec_module(bench)
 
 CONFIG = {
     "cards": {"ours": "pveth", "vhost": "virtio-vhost", "poll": "virtio-vhost-poll"},
@@ -178,6 +187,41 @@ class DataFile(unittest.TestCase):
             for pattern in target["works"]:
                 self.assertTrue(fnmatch.filter(config["sessions"]["core"]["works"], pattern))
         self.assertLessEqual(set(config["rivals"]["best"]), set(config["cards"]))
+
+
+class Arguments(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with open(HERE / "bench.toml", "rb") as file:
+            cls.config = tomllib.load(file)
+
+    def options(self, *args):
+        return bench.arguments(self.config, args)
+
+    def assert_refused(self, error, *args):
+        with redirect_stderr(StringIO()) as text, self.assertRaises(SystemExit) as end:
+            self.options(*args)
+        self.assertEqual(end.exception.code, 2)
+        self.assertIn(error, text.getvalue())
+
+    def test_sessions(self):
+        everything = [name for name in self.config["sessions"] if name != "short"]
+        self.assertEqual(self.options().sessions, everything)
+        self.assertEqual(self.options("--short").sessions, ["short"])
+        self.assertEqual(self.options("--sessions", "core,boot").sessions, ["core", "boot"])
+        self.assert_refused("no session quick", "--sessions", "quick")
+
+    def test_profile(self):
+        for session in self.config["sessions"].values():
+            for work in session["works"]:
+                options = self.options("--profile", "vhost", work)
+                self.assertEqual(options.profile, ["vhost", work])
+        self.assert_refused("no card ne2000", "--profile", "ne2000", "pps-out")
+        self.assert_refused("no work pps", "--profile", "vhost", "pps")
+
+    def test_works(self):
+        self.assertEqual(self.options("--works", "idle,boot").works, ["idle", "boot"])
+        self.assert_refused("no work tcp-out", "--works", "idle,tcp-out")
 
 
 class Tap(unittest.TextTestResult):
