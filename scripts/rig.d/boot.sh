@@ -8,17 +8,16 @@ reports=$top/scripts/rig.d/reports
 
 start_host()
 {
-	local cpu=max line="console=ttyS0 loglevel=5 panic=-1"
+	local line="console=ttyS0 loglevel=5 panic=-1"
 
 	line+=" panic_on_warn=1 oops=panic unknown_nmi_panic $kernel_args"
-	[ "$accel" = tcg ] || cpu=host
 	rm -f "$out"/{host,guest[1-4]}.{console,dmesg,registers} "$out"/{pvethd.log,.status}
 	: > "$out/host.console"
 	say "starting the host VM: $accel, CPUs: $host_cpus, memory: $host_mem MB"
 	# Even kill -9 of the rig leaves no QEMU
 	setpriv --pdeathsig TERM \
 		qemu-system-x86_64 -name rig \
-		-machine q35 -accel "$accel" -cpu "$cpu" \
+		-machine q35 -accel "$accel" -cpu "$host_cpu" \
 		-smp "$host_cpus" -m "$host_mem" \
 		-nodefaults -no-user-config -display none -nic none -no-reboot \
 		-serial "file:$out/host.console" \

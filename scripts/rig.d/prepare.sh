@@ -188,8 +188,11 @@ set_defaults()
 	if [ "$accel" = kvm ]; then
 		tcg=no
 		host_cpus=${host_cpus:-2}
+		host_cpu=${host_cpu:-host}
 	fi
 	host_cpus=${host_cpus:-1}
+	# Without the flags by which kernels copy and clear bytewise
+	host_cpu=${host_cpu:-max,-erms,-fsrm}
 	# An emulated processor does not leak what it speculates on
 	[ "$tcg" = no ] || kernel_args="mitigations=off$kernel_args"
 }
