@@ -3,12 +3,15 @@
  * pveth guest driver: frames to the host
  *
  * A frame is copied into slots, and its skb is free at once. The host's
- * completions give the slots back; they are looked at when slots run short, and
- * an interrupt is asked for only when the queue had to stop.
+ * completions give the slots back; they are looked at when slots run short or
+ * BQL wants to know, and an interrupt is asked for only when the queue had to
+ * stop.
  *
  * In direct mode that is so for small frames. Larger ones stay where they are,
  * take a slot for each piece, to count by, and are free when the host is done
- * with them, which is worth an interrupt if nothing else comes.
+ * with them, which is worth an interrupt if nothing else comes. BQL does not
+ * count these: they are on their sockets' account until then, and one that the
+ * host's stack keeps is not to hold up others.
  */
 #include <linux/dma-mapping.h>
 #include <linux/nospec.h>
@@ -118,6 +121,7 @@ void pvg_g2h_uninit(struct pvg_queue *q)
 	q->mappings = NULL;
 	kvfree(q->frames);
 	q->frames = NULL;
+	netdev_tx_reset_queue(pvg_txq(q));
 }
 
 /* Take the slots of completed frames back. Returns false if the host broke the
@@ -125,6 +129,7 @@ void pvg_g2h_uninit(struct pvg_queue *q)
  */
 static bool pvg_g2h_reap(struct pvg_queue *q)
 {
+	unsigned int frames = 0, bytes = 0;
 	struct pvg_frame *frame;
 	struct pveth_done done;
 	int avail;
@@ -158,20 +163,34 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 
 		if (q->mappings)
 			pvg_g2h_release(q, id);
+		frames++;
+		bytes += frame->queued;
 		q->free_slots += frame->slots;
 		q->frames_out--;
 		frame->slots = 0;
 		q->frames[frame->last].next = q->free_slot;
 		q->free_slot = id;
 	}
+	netdev_tx_completed_queue(pvg_txq(q), frames, bytes);
 	return true;
 }
 
-/* Ask for an interrupt when all frames are done, if stack memory is among them. */
+/* Ask for an interrupt: when half of the frames that BQL counts are done, if it
+ * stopped the transmit queue, or else when all are, if stack memory is among
+ * them.
+ */
 static void pvg_g2h_listen(struct pvg_queue *q)
 {
-	if (q->mapped_out && pvring_cons_arm(&q->g2h_done, q->frames_out - 1))
-		pvg_g2h_reap(q);
+	u32 ahead;
+
+	do {
+		if (netif_xmit_stopped(pvg_txq(q)))
+			ahead = (q->frames_out - q->mapped_out) / 2;
+		else if (q->mapped_out)
+			ahead = q->frames_out - 1;
+		else
+			return;
+	} while (pvring_cons_arm(&q->g2h_done, ahead) && pvg_g2h_reap(q));
 }
 
 /* Hand over what was written. */
@@ -286,6 +305,7 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 	}
 	head->last = slot;
 	head->slots = slots;
+	head->queued = pvg_g2h_is_large(q, skb) ? 0 : skb->len;
 	q->free_slots -= slots;
 	q->frames_out++;
 }
@@ -311,10 +331,11 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	struct pvg_dev *pvg = netdev_priv(netdev);
 	struct pvg_queue *q = &pvg->queues[skb_get_queue_mapping(skb)];
 	bool more = netdev_xmit_more();
+	struct netdev_queue *txq = pvg_txq(q);
 	struct pveth_desc desc = {};
 	u32 len = skb->len;
 	u32 reserve, slots;
-	bool large;
+	bool large, ring;
 
 	/* No session: XDP and netpoll ask neither qdisc nor carrier. */
 	if (unlikely(!q->frames)) {
@@ -358,6 +379,7 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		goto drop;
 	}
 	pvg_g2h_write(q, skb, desc, slots);
+	ring = __netdev_tx_sent_queue(txq, large ? 0 : len, more);
 	skb_tx_timestamp(skb);
 	if (!large)
 		dev_consume_skb_any(skb);
@@ -367,13 +389,13 @@ netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	if (q->free_slots < reserve) {
 		pvg_g2h_publish(q);
 		pvg_g2h_stop(q, reserve);
-	} else if (!more || netif_tx_queue_stopped(pvg_txq(q))) {
+	} else if (ring) {
 		pvg_g2h_publish(q);
 	}
 	return NETDEV_TX_OK;
 
 drop_stop:
-	netif_tx_stop_queue(pvg_txq(q));
+	netif_tx_stop_queue(txq);
 	pveth_stats_dropped(&q->g2h_stats);
 drop:
 	dev_kfree_skb_any(skb);
@@ -395,7 +417,7 @@ void pvg_g2h_wake(struct pvg_queue *q, int budget)
 	struct netdev_queue *txq = pvg_txq(q);
 	u32 slots;
 
-	if (!netif_tx_queue_stopped(txq) && !READ_ONCE(q->mapped_out))
+	if (!netif_xmit_stopped(txq) && !READ_ONCE(q->mapped_out))
 		return;
 
 	if (budget)

@@ -44,11 +44,13 @@
  * @next: following slot of this frame, or of the free list
  * @last: last slot of the frame
  * @slots: how many it takes; zero if this slot does not start a frame
+ * @queued: bytes of it that BQL knows of
  */
 struct pvg_frame {
 	u16 next;
 	u16 last;
 	u16 slots;
+	u32 queued;
 };
 
 /**

@@ -221,6 +221,33 @@ settings_change_under_traffic() {
 	wait $changer
 }
 
+# BQL holds back what the host has not taken yet, which here it does after a while.
+# With next to no limit, each datagram waits until the host says that it took the one
+# before; otherwise many go at once. Datagrams are small enough to be copied in either
+# mode: BQL counts those.
+byte_queue_limits() {
+	local bql=/sys/class/net/$interface/queues/tx-0/byte_queue_limits
+	local size=64 bytes=65536 max calls
+
+	keep_settings
+	plain_queues
+	udp_room host
+	udp 1 host $HOST4 $size $bytes
+	on 1 "read -r limit <$bql/limit; echo limit \$limit; [ \$limit -gt $size ]"
+
+	max=$(guest 1 "cat $bql/limit_max")
+	at_exit "guest 1 'echo $max >$bql/limit_max'"
+	on 1 "echo 1 >$bql/limit_max"
+	# It counts from when the guest looks at completions again.
+	udp 1 host $HOST4 $size $bytes
+	set_at host adaptive-rx off rx-usecs 1000 rx-frames 4096
+	calls=$(host_stat 1 calls)
+	udp 1 host $HOST6 $size $bytes
+	calls=$(($(host_stat 1 calls) - calls))
+	note "$((bytes / size)) datagrams, the host rang $calls times"
+	[ $calls -ge $((bytes / size / 4)) ]
+}
+
 run_tests settings_are_taken \
 	bad_settings_are_refused \
 	adaptive_flood_to_guest \
@@ -228,4 +255,5 @@ run_tests settings_are_taken \
 	fixed_flood_to_guest \
 	idle_costs_nothing \
 	no_lost_wake_up \
-	settings_change_under_traffic
+	settings_change_under_traffic \
+	byte_queue_limits
