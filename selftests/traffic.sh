@@ -154,6 +154,65 @@ tcp_both_ways_at_once() {
 	done
 }
 
+# Whether NAPI has a thread of its own is switched while frames flow both ways.
+threaded_under_traffic() {
+	local stop=$TMPDIR/stop stream place card before threaded
+
+	on 1 "mkdir -p $TMPDIR"
+	at_exit "guest 1 'rm -r $TMPDIR'"
+	tcp_until "$stop" 1 host $HOST4 &
+	stream=$!
+	for place in host 1; do
+		card=/sys/class/net/$port/threaded
+		[ $place = host ] || card=/sys/class/net/$interface/threaded
+		before=$(on $place "cat $card" | tail -1)
+		at_exit "on $place 'echo $before >$card'"
+		for threaded in 0 1 0 1; do
+			on $place "echo $threaded >$card"
+			ping_sizes host 56,8000 "$(guest4 1)"
+		done
+	done
+	on 1 "touch $stop"
+	wait $stream
+}
+
+# Whoever waits for a datagram may poll the card meanwhile, and gets it before there
+# is an interrupt. The host answers after a while, so that the guest waits. It is not
+# done the other way round: where host and guest share a CPU, the guest answers only
+# after the host has stopped polling.
+POLLED=50
+guest_polls_itself() {
+	local number=$((20000 + RANDOM % 10000)) log server
+
+	log=$(mktemp)
+	on host "timeout $BOUND socat -d -d UDP4-LISTEN:$number,null-eof \
+		SYSTEM:'while read -r line; do sleep 0.02; echo \$line; done'" 2>"$log" &
+	server=$!
+	wait_for 60 receiver_is_ready "$log"
+	on 1 "python3 - <<-PYTHON
+	import socket, struct
+	SO_BUSY_POLL, LONGEST_US = 46, 1000000
+	def polled():
+	    with open('/proc/net/netstat') as file:
+	        names, values = [line.split() for line in file][:2]
+	    return int(values[names.index('BusyPollRxPackets')])
+	udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	udp.setsockopt(socket.SOL_SOCKET, SO_BUSY_POLL, LONGEST_US)
+	udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', $BOUND, 0))
+	udp.connect(('$HOST4', $number))
+	before = polled()
+	for n in range($POLLED):
+	    line = b'%d\n' % n
+	    udp.send(line)
+	    assert udp.recv(100) == line
+	count = polled() - before
+	udp.send(b'')
+	print(count, 'of $POLLED packets found by polling')
+	assert count >= $POLLED / 2
+	PYTHON"
+	wait $server
+}
+
 run_tests host_pings_guest \
 	guest_pings_host \
 	no_ping_is_lost \
@@ -165,4 +224,6 @@ run_tests host_pings_guest \
 	guests_talk_tcp \
 	multicast_arrives \
 	other_addresses_are_not_accepted \
-	tcp_both_ways_at_once
+	tcp_both_ways_at_once \
+	threaded_under_traffic \
+	guest_polls_itself
