@@ -326,10 +326,11 @@ hash_of() {
 	receiver=$!
 	wait_for 60 grep -q 'listening on' "$TMPDIR/sent"
 	wait_for 60 grep -q 'listening on' "$TMPDIR/came"
-	on "$2" "timeout $BOUND socat -u TCP4-LISTEN:$number,reuseaddr - | wc -c" >/dev/null &
+	on "$2" "timeout $BOUND socat -d -d -u TCP4-LISTEN:$number,reuseaddr - | wc -c" \
+		>/dev/null 2>"$TMPDIR/reader" &
 	reader=$!
-	on "$1" "head -c 2M /dev/zero |
-		timeout $BOUND socat -u - TCP4:$3:$number,retry=100,interval=0.1"
+	wait_for 60 receiver_is_ready "$TMPDIR/reader"
+	on "$1" "head -c 2M /dev/zero | timeout $BOUND socat -u - TCP4:$3:$number"
 	wait $sender || fail "the sender has seen no hashes"
 	wait $receiver || fail "the receiver has seen no hashes"
 	wait $reader
