@@ -238,6 +238,9 @@ int pvh_poll(struct napi_struct *napi, int budget)
 	u32 descs;
 	int avail;
 
+	/* None of netpoll's, which may interrupt another one */
+	if (budget)
+		pvh_h2g_poll_begins();
 	pvh_loans_collect(q, true);
 	while (work < budget) {
 		avail = pvring_cons_avail(&q->g2h);
@@ -260,5 +263,8 @@ int pvh_poll(struct napi_struct *napi, int budget)
 	if (work < budget && napi_complete_done(napi, work) && !broken &&
 	    pveth_moderation_rest(&q->moderation, &q->g2h))
 		napi_schedule(napi);
+	/* After what napi_complete_done() has passed on */
+	if (budget)
+		pvh_h2g_poll_ends();
 	return work;
 }

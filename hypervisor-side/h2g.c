@@ -6,7 +6,23 @@
  * its skb is free at once. Without buffers the transmit queue stops, and the
  * guest is asked to ring when it has posted some.
  */
+#include <linux/irqflags.h>
+#include <linux/percpu.h>
+
 #include "pveth_host.h"
+
+/**
+ * struct pvh_unrung - doorbells that a CPU is to ring when its poll is over
+ * @polling: it polls: frames that it forwards are announced later
+ * @queues: whom to ring, by &pvh_queue.unrung. Used by this CPU only, with BHs
+ *	disabled and interrupts enabled.
+ */
+struct pvh_unrung {
+	bool polling;
+	struct list_head queues;
+};
+
+static DEFINE_PER_CPU(struct pvh_unrung, pvh_unrung);
 
 static struct netdev_queue *pvh_txq(const struct pvh_queue *q)
 {
@@ -148,17 +164,76 @@ static void pvh_h2g_write(struct pvh_queue *q, const struct sk_buff *skb,
 	pvring_cons_advance(&q->h2g_post, bufs);
 }
 
-/* Hand over what was written. */
-static void pvh_h2g_publish(struct pvh_queue *q)
+/* Announce what was handed over. */
+static void pvh_h2g_ring(struct pvh_queue *q)
 {
-	if (!q->h2g_pending)
-		return;
-	pvring_prod_publish(&q->h2g, q->h2g_pending);
-	q->h2g_pending = 0;
 	if (pvring_prod_must_ring(&q->h2g)) {
 		pvh_ring_doorbell(q->call);
 		atomic64_inc(&q->calls);
 	}
+}
+
+/* Hand over what was written. */
+static void pvh_h2g_publish(struct pvh_queue *q)
+{
+	struct pvh_unrung *unrung = this_cpu_ptr(&pvh_unrung);
+
+	if (!q->h2g_pending)
+		return;
+	pvring_prod_publish(&q->h2g, q->h2g_pending);
+	q->h2g_pending = 0;
+	/* netpoll may interrupt a poll. */
+	if (!unrung->polling || irqs_disabled())
+		pvh_h2g_ring(q);
+	else if (list_empty(&q->unrung))
+		list_add(&q->unrung, &unrung->queues);
+}
+
+/**
+ * pvh_h2g_poll_begins() - from now on, this CPU hands frames over to guests
+ *	without ringing
+ *
+ * A poll may forward many frames to a guest, one at a time.
+ *
+ * Context: NAPI, until pvh_h2g_poll_ends().
+ */
+void pvh_h2g_poll_begins(void)
+{
+	this_cpu_write(pvh_unrung.polling, true);
+}
+
+/**
+ * pvh_h2g_poll_ends() - ring whoever got frames since pvh_h2g_poll_begins()
+ *
+ * Context: NAPI.
+ */
+void pvh_h2g_poll_ends(void)
+{
+	struct pvh_unrung *unrung = this_cpu_ptr(&pvh_unrung);
+	struct netdev_queue *txq;
+	struct pvh_queue *q;
+
+	unrung->polling = false;
+	while (!list_empty(&unrung->queues)) {
+		q = list_first_entry(&unrung->queues, struct pvh_queue, unrung);
+		txq = pvh_txq(q);
+		__netif_tx_lock(txq, smp_processor_id());
+		list_del_init(&q->unrung);
+		if (q->running)
+			pvh_h2g_ring(q);
+		__netif_tx_unlock(txq);
+	}
+}
+
+/**
+ * pvh_h2g_module_init() - before there are ports
+ */
+void pvh_h2g_module_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		INIT_LIST_HEAD(&per_cpu_ptr(&pvh_unrung, cpu)->queues);
 }
 
 /* Has the guest posted so many buffers? If its index is impossible, the next

@@ -5,6 +5,8 @@
 #include <linux/module.h>
 #include <linux/pveth_netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sched.h>
+#include <uapi/linux/sched/types.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/rtnetlink.h>
@@ -234,6 +236,7 @@ static int pvh_init(struct net_device *netdev)
 				      &port->coalesce);
 		init_irq_work(&q->schedule, pvh_g2h_schedule_work);
 		timer_setup(&q->stall, pvh_h2g_stalled, 0);
+		INIT_LIST_HEAD(&q->unrung);
 	}
 	netif_carrier_off(netdev);
 	return 0;
@@ -329,6 +332,23 @@ static int pvh_validate(struct nlattr *tb[], struct nlattr *data[],
 	return 0;
 }
 
+/* A thread that is woken up by a doorbell is not to take the CPU away from the
+ * guest that rang, which is about to send more: for a frame at a time that costs
+ * more than all else. It runs when the guest waits or has had its share, or on
+ * another CPU. Who wants it otherwise has chrt(1).
+ */
+static void pvh_set_policy(struct pvh_port *port)
+{
+	const struct sched_attr attr = {
+		.size		= sizeof(attr),
+		.sched_policy	= SCHED_BATCH,
+	};
+	u32 i;
+
+	for (i = 0; i < port->queue_pairs; i++)
+		sched_setattr_nocheck(port->queues[i].napi.thread, &attr);
+}
+
 RTNL_NEWLINK_DEFINE(pvh_newlink, netdev, params, extack)
 {
 	struct pvh_port *port = netdev_priv(netdev);
@@ -356,6 +376,7 @@ RTNL_NEWLINK_DEFINE(pvh_newlink, netdev, params, extack)
 		unregister_netdevice(netdev);
 		return err;
 	}
+	pvh_set_policy(port);
 
 	mutex_lock(&port->lock);
 	pvh_netlink_notify(port);
@@ -377,6 +398,7 @@ static int __init pvh_module_init(void)
 {
 	int err;
 
+	pvh_h2g_module_init();
 	err = pvh_netlink_init();
 	if (err)
 		return err;

@@ -193,6 +193,7 @@ enum pvh_ring_index {
  * @h2g: frames to the guest
  * @h2g_pending: entries written to @h2g and not yet published
  * @bufs: the buffers of the frame being sent
+ * @unrung: in the list of a CPU that is to announce frames in @h2g, or empty
  * @stalled: the guest takes no frames, which are dropped until it does
  * @h2g_stats: counters
  * @stall: runs out when the transmit queue was stopped for PVH_STALL_TIMEOUT
@@ -228,6 +229,7 @@ struct pvh_queue {
 	struct pvring_prod h2g;
 	u32 h2g_pending;
 	struct pveth_buf bufs[PVETH_MAX_FRAME_DESCS];
+	struct list_head unrung;
 	bool stalled;
 	struct pveth_stats h2g_stats;
 	struct timer_list stall;
@@ -439,6 +441,9 @@ void pvh_h2g_uninit(struct pvh_queue *q);
 netdev_tx_t pvh_start_xmit(struct sk_buff *skb, struct net_device *netdev);
 void pvh_h2g_stalled(struct timer_list *timer);
 void pvh_h2g_wake(struct pvh_queue *q, int budget);
+void pvh_h2g_poll_begins(void);
+void pvh_h2g_poll_ends(void);
+void pvh_h2g_module_init(void);
 
 /* netlink.c APIs: */
 int pvh_netlink_init(void);
