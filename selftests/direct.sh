@@ -121,9 +121,39 @@ sessions_end_with_frames_kept() {
 	counting tcp 1 host $HOST4 $BYTES
 }
 
+# Memory of huge pages is as good as any: half of what guest 1 has otherwise
+guest_with_huge_pages() {
+	local dir=$TMPDIR/huge setting=/proc/sys/vm/nr_hugepages before memory size pages
+
+	needs_direct
+	memory=$(($(port_field 1 memory) / 2))
+	size=$(awk '$1 == "Hugepagesize:" { print $2 * 1024 }' /proc/meminfo)
+	pages=$(((memory + size - 1) / size))
+	before=$(cat $setting)
+	at_exit "rmdir $dir"
+	mkdir "$dir"
+	at_exit "umount $dir"
+	host mount -t hugetlbfs none "$dir"
+	at_exit "echo $before >$setting"
+	echo $((before + pages)) >$setting
+	[ "$(cat $setting)" = $((before + pages)) ] || skip "there are not $pages huge pages"
+
+	at_exit "card_with $(card_options)"
+	card_with --mode direct --memory $((pages * size)) --memory-dir "$dir"
+	[ $(($(port_field 1 features) & DIRECT)) != 0 ]
+	[ "$(awk '$1 == "HugePages_Free:" { print $2 }' /proc/meminfo)" = "$before" ] ||
+		fail "the guest's memory is not of huge pages"
+	counting tcp 1 2 "$(guest4 2)" $BYTES
+	[ "$(moved host lent)" -gt 0 ]
+	tcp 1 host $HOST6 $BYTES
+	tcp host 1 "$(guest4 1)" $BYTES
+	tcp 2 1 "$(guest6 1)" $BYTES
+}
+
 run_tests lent_from_guest_to_guest \
 	copied_to_the_host \
 	segmented_on_the_way \
 	kept_frames_hold_up_nobody \
 	kept_frames_are_left_alone \
-	sessions_end_with_frames_kept
+	sessions_end_with_frames_kept \
+	guest_with_huge_pages

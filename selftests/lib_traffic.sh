@@ -229,6 +229,29 @@ return_to_bridge() {
 		"address del fd78:1::2/64 dev $interface")" || true
 }
 
+# card_with OPTION...: guest 1 gets another card, and port, made by pvethctl add with
+# these options. It starts anew: the windows of some, and the memory of others, cannot
+# be hot-plugged.
+card_with() {
+	host guest --stop 1
+	host pvethctl del "$port"
+	host pvethctl add "$port" --mac 52:54:00:77:00:01 --bridge $BRIDGE "$@" >/dev/null
+	host ip link set "$port" master $BRIDGE up
+	host guest --start 1
+	host guest --wait 1
+	link_up 1
+}
+
+# The options by which the port is what it is
+card_options() {
+	local options
+
+	options="--queues $(port_field 1 queues) --mode $(port_field 1 mode)"
+	[[ $options == *window ]] ||
+		options+=" --memory $(port_field 1 memory) --memory-dir $(port_field 1 memory_dir)"
+	echo "$options"
+}
+
 # port_has N FIELD VALUE: for wait_for
 port_has() { [ "$(port_field "$1" "$2")" = "$3" ]; }
 

@@ -18,19 +18,6 @@ MAX=16
 CPUS=$(guest 1 nproc)
 FLOWS=256
 
-# card_with PAIRS MODE: guest 1 gets another card, and port. It starts anew: for
-# hot-plug the window of so many would be too large for the root port.
-card_with() {
-	host guest --stop 1
-	host pvethctl del "$port"
-	host pvethctl add "$port" --mac 52:54:00:77:00:01 --queues "$1" --mode "$2" \
-		--bridge $BRIDGE >/dev/null
-	host ip link set "$port" master $BRIDGE up
-	host guest --start 1
-	host guest --wait 1
-	link_up 1
-}
-
 # channels PLACE: "MAX USED" of the card at this end
 channels() {
 	if [ "$1" = host ]; then ethtool -l "$port"; else guest "$1" ethtool -l "$interface"; fi |
@@ -388,9 +375,9 @@ hash_is_agreed_on_again() {
 
 needs_guest 1
 if [ "$(port_field 1 queues)" != $MAX ]; then
-	mode=$(port_field 1 mode)
-	at_exit "card_with $(port_field 1 queues) $mode"
-	card_with $MAX "$mode"
+	at_exit "card_with $(card_options)"
+	# shellcheck disable=SC2046
+	card_with $(card_options) --queues $MAX
 fi
 run_tests one_for_each_cpu \
 	guest_changes_how_many \
