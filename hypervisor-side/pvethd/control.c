@@ -25,7 +25,10 @@
 
 #define MAX_REQUEST	(64 << 10)
 
-static const struct timeval patience = { .tv_sec = 10 };
+/* For a client to say something, or to read: twice, see connection_event() */
+static const struct timeval patience = { .tv_sec = 5 };
+/* As the argument of callbacks: the first time is up. */
+static char out_of_patience;
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static struct event *accept_event;
@@ -150,11 +153,27 @@ static void connection_written(struct bufferevent *connection, void *arg)
 	connection_close(connection);
 }
 
+static void connection_readable(struct bufferevent *connection, void *arg);
+
+/* After a while in which pvethd did not run, as when the machine was suspended, time
+ * is up though the client has done its part; libevent says nothing of the latter. So
+ * there is a second time.
+ */
 static void connection_event(struct bufferevent *connection, short what, void *arg)
 {
-	(void)what;
-	(void)arg;
-	connection_close(connection);
+	bool reading = what & BEV_EVENT_READING;
+
+	if (!(what & BEV_EVENT_TIMEOUT) || arg) {
+		connection_close(connection);
+		return;
+	}
+	if (reading)
+		bufferevent_setcb(connection, connection_readable, NULL, connection_event,
+				  &out_of_patience);
+	else
+		bufferevent_setcb(connection, NULL, connection_written, connection_event,
+				  &out_of_patience);
+	bufferevent_enable(connection, reading ? EV_READ : EV_WRITE);
 }
 
 static void connection_readable(struct bufferevent *connection, void *arg)

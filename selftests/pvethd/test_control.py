@@ -5,9 +5,11 @@ import json
 import os
 import pwd
 import shlex
+import signal
 import socket
 import stat
 import subprocess
+import time
 import xml.etree.ElementTree
 
 from harness import BIN, PATIENCE, Qemu, check_contains, check_equal, wait_for
@@ -360,6 +362,23 @@ def test_silent_clients(daemon):
     daemon.ctl('list')
     for sock in crowd:
         sock.close()
+
+
+def test_request_while_stopped(daemon):
+    """control socket: a request that comes while pvethd stands still is answered"""
+    daemon.start()
+    files = len(daemon.files())
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(f'{daemon.run_dir}/control')
+        wait_for(lambda: len(daemon.files()) > files, 'the connection is open')
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        sock.sendall(b'{"command": "list"}\n')
+        # For longer than it waits for a request
+        time.sleep(6)
+        os.kill(daemon.process.pid, signal.SIGCONT)
+        with sock.makefile() as answer:
+            check_equal(json.loads(answer.readline()), {'result': []}, 'answer')
 
 
 def test_bridge(daemon):
