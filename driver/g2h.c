@@ -121,7 +121,6 @@ void pvg_g2h_uninit(struct pvg_queue *q)
 	q->mappings = NULL;
 	kvfree(q->frames);
 	q->frames = NULL;
-	netdev_tx_reset_queue(pvg_txq(q));
 }
 
 /* Take the slots of completed frames back. Returns false if the host broke the

@@ -245,6 +245,10 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 			pvg_queues_uninit(pvg, pvg->used_pairs);
 		else
 			pvg_queues_abandon(pvg);
+		/* No completion is to come for what BQL has counted. */
+		for (i = 0; i < pvg->used_pairs; i++)
+			netdev_tx_reset_queue(netdev_get_tx_queue(pvg->netdev,
+								  i));
 	}
 	s->state = state == PVETH_GUEST_ERROR ? PVG_SESSION_FAILED :
 						PVG_SESSION_IDLE;
