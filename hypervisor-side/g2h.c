@@ -242,6 +242,7 @@ int pvh_poll(struct napi_struct *napi, int budget)
 	if (budget)
 		pvh_h2g_poll_begins();
 	pvh_loans_collect(q, true);
+	q->loans_before = q->loans;
 	while (work < budget) {
 		avail = pvring_cons_avail(&q->g2h);
 		if (!avail)

@@ -169,7 +169,6 @@ void pvh_loans_collect(struct pvh_queue *q, bool complete)
 		q->loans -= loan->entries;
 		pvh_loan_free(loan);
 	}
-	q->loans_before = q->loans;
 }
 
 static bool pvh_loans_are_back(struct pvh_queue *q)
@@ -333,9 +332,14 @@ struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
 	struct sk_buff *skb;
 	u32 linear;
 
-	/* The guest counts by descriptors what it has room for. */
-	if (!q->lender || !q->descs[0].hdr.gso_type ||
-	    len <= PVETH_LINEAR_LEN || q->loans + entries > q->g2h.mask / 2)
+	if (!q->lender || !q->descs[0].hdr.gso_type || len <= PVETH_LINEAR_LEN)
+		return NULL;
+	/* The guest counts by descriptors what it has room for. Of what was
+	 * lent in this poll, some may be back.
+	 */
+	if (q->loans + entries > q->g2h.mask / 2)
+		pvh_loans_collect(q, true);
+	if (q->loans + entries > q->g2h.mask / 2)
 		return NULL;
 	if (q->loan_pause) {
 		q->loan_pause--;
