@@ -6,7 +6,8 @@
  * and the rest where the guest has it. The frame is completed when the stack is
  * done with it, which for a frame to another guest is when it was copied there.
  * For whom that is no gain, the stack copies it: before it goes to a socket, for
- * one. Then the next frames are copied at once.
+ * one. Then the next frames are copied at once, and now and then one is lent on
+ * trial.
  *
  * The stack may keep a frame for long: if it waits for a network device, say. So
  * only half of the ring is lent, and the other half is for frames that are
@@ -23,7 +24,7 @@
 /* At the end of a session, for what is under way; shorter than guests wait */
 #define PVH_LOAN_WAIT		(HZ / 4)
 
-/* So many are copied, after one that the stack had to copy */
+/* So many are copied from one on trial to the next */
 #define PVH_LOAN_PAUSE		64
 
 /* Pieces that are copied if there are more than an skb can refer to */
@@ -37,6 +38,7 @@
  * @entries: descriptors of the frame
  * @status: enum pveth_done_status, what becomes of it
  * @copied: the stack had to copy it
+ * @trial: the next ones are lent if the stack did not have to copy this one
  * @node: in &pvh_lender.returned
  */
 struct pvh_loan {
@@ -46,6 +48,7 @@ struct pvh_loan {
 	u16 entries;
 	u16 status;
 	bool copied;
+	bool trial;
 	struct llist_node node;
 };
 
@@ -129,6 +132,7 @@ void pvh_loans_init(struct pvh_queue *q)
 	q->lender = NULL;
 	q->loans = 0;
 	q->loans_before = 0;
+	q->loans_pay = false;
 	q->loan_pause = 0;
 	if (q->memory != &q->port->att->direct)
 		return;
@@ -165,7 +169,9 @@ void pvh_loans_collect(struct pvh_queue *q, bool complete)
 		if (complete)
 			pvh_g2h_complete(q, loan->id, loan->status);
 		if (READ_ONCE(loan->copied))
-			q->loan_pause = PVH_LOAN_PAUSE;
+			q->loans_pay = false;
+		else if (loan->trial)
+			q->loans_pay = true;
 		q->loans -= loan->entries;
 		pvh_loan_free(loan);
 	}
@@ -341,7 +347,7 @@ struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
 		pvh_loans_collect(q, true);
 	if (q->loans + entries > q->g2h.mask / 2)
 		return NULL;
-	if (q->loan_pause) {
+	if (!q->loans_pay && q->loan_pause) {
 		q->loan_pause--;
 		return NULL;
 	}
@@ -363,6 +369,8 @@ struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
 	loan->id = q->descs[0].id;
 	loan->entries = entries;
 	loan->status = PVETH_DONE_OK;
+	loan->trial = !q->loans_pay;
+	q->loan_pause = PVH_LOAN_PAUSE;
 	loan->lender = q->lender;
 	refcount_inc(&q->lender->users);
 	refcount_set(&loan->ubuf.refcnt, 1);

@@ -183,7 +183,8 @@ enum pvh_ring_index {
  * @lender: lends frames in the guest's memory to the stack, or NULL
  * @loans: descriptors of the frames that are lent
  * @loans_before: how many of them were lent before this poll
- * @loan_pause: frames to be copied before another is lent
+ * @loans_pay: the stack did not have to copy what was lent last
+ * @loan_pause: frames to be copied before another is lent, if that does not pay
  * @lent: frames lent ever
  * @g2h_stats: counters
  *
@@ -219,6 +220,7 @@ struct pvh_queue {
 	struct pvh_lender *lender;
 	u32 loans;
 	u32 loans_before;
+	bool loans_pay;
 	u32 loan_pause;
 	atomic64_t lent;
 	struct pveth_stats g2h_stats;
