@@ -227,6 +227,8 @@ void pvh_h2g_poll_ends(void)
 
 /**
  * pvh_h2g_module_init() - before there are ports
+ *
+ * Context: Process context.
  */
 void pvh_h2g_module_init(void)
 {

@@ -6,10 +6,10 @@
 #include <linux/pveth_netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
-#include <uapi/linux/sched/types.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/rtnetlink.h>
+#include <uapi/linux/sched/types.h>
 
 #include "pveth_host.h"
 

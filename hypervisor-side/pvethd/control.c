@@ -153,27 +153,21 @@ static void connection_written(struct bufferevent *connection, void *arg)
 	connection_close(connection);
 }
 
-static void connection_readable(struct bufferevent *connection, void *arg);
-
 /* After a while in which pvethd did not run, as when the machine was suspended, time
  * is up though the client has done its part; libevent says nothing of the latter. So
  * there is a second time.
  */
 static void connection_event(struct bufferevent *connection, short what, void *arg)
 {
-	bool reading = what & BEV_EVENT_READING;
+	bufferevent_data_cb readable, written;
 
 	if (!(what & BEV_EVENT_TIMEOUT) || arg) {
 		connection_close(connection);
 		return;
 	}
-	if (reading)
-		bufferevent_setcb(connection, connection_readable, NULL, connection_event,
-				  &out_of_patience);
-	else
-		bufferevent_setcb(connection, NULL, connection_written, connection_event,
-				  &out_of_patience);
-	bufferevent_enable(connection, reading ? EV_READ : EV_WRITE);
+	bufferevent_getcb(connection, &readable, &written, NULL, NULL);
+	bufferevent_setcb(connection, readable, written, connection_event, &out_of_patience);
+	bufferevent_enable(connection, what & BEV_EVENT_READING ? EV_READ : EV_WRITE);
 }
 
 static void connection_readable(struct bufferevent *connection, void *arg)
