@@ -250,6 +250,33 @@ byte_queue_limits() {
 	[ $calls -ge $((bytes / size / 4)) ]
 }
 
+# What BQL has counted in a session that ends does not count in the next one: with next
+# to no limit, nothing would be sent any more.
+sessions_change_at_the_limit() {
+	local bql=/sys/class/net/$interface/queues/tx-0/byte_queue_limits
+	local stop=$TMPDIR/stop stream max entries
+
+	keep_settings
+	on 1 "mkdir -p $TMPDIR"
+	at_exit "guest 1 'rm -r $TMPDIR'"
+	max=$(guest 1 "cat $bql/limit_max")
+	at_exit "guest 1 'echo $max >$bql/limit_max'"
+	at_exit "guest 1 'ethtool -G $interface tx 512'; link_up 1"
+	on 1 "echo 1 >$bql/limit_max"
+	set_at host adaptive-rx off rx-usecs 1000 rx-frames 4096
+	counters 1 >"$TMPDIR/1.before"
+	tcp_until "$stop" 1 host $HOST4 &
+	stream=$!
+	for entries in 256 512 256 512; do
+		on 1 "ethtool -G $interface tx $entries"
+		link_up 1
+	done
+	on 1 "touch $stop"
+	wait $stream
+	counters 1 >"$TMPDIR/1.after"
+	[ "$(moved 1 tx_timeout)" = 0 ] || fail "the transmit queue stood still"
+}
+
 run_tests settings_are_taken \
 	bad_settings_are_refused \
 	adaptive_flood_to_guest \
@@ -258,4 +285,5 @@ run_tests settings_are_taken \
 	idle_costs_nothing \
 	no_lost_wake_up \
 	settings_change_under_traffic \
-	byte_queue_limits
+	byte_queue_limits \
+	sessions_change_at_the_limit

@@ -73,9 +73,11 @@ stream() {
 stream_to_host() { stream g2h $HOST4 $HOST6; }
 stream_to_guest() { stream h2g "$(guest4 1)" "$(guest6 1)"; }
 
-# There are large ones, or the average would be no more than that. How many depends
-# on how slow the receiver is.
-large() { [ "$size" -gt $PLAIN ]; }
+# There are large ones if the average is above PLAIN; how many, depends on how slow the
+# receiver is.
+LARGE=$((2 * PLAIN))
+[ "$patience" = 1 ] || LARGE=$PLAIN
+large() { [ "$size" -gt $LARGE ]; }
 plain() { [ "$size" -le $PLAIN ] && [ "$size" -gt $EMPTY ]; }
 
 all_is_agreed_on() {
