@@ -277,7 +277,7 @@ frames() {
 
 	log=$(mktemp)
 	# shellcheck disable=SC2154 # set by lib.sh
-	on "$3" "$lib_dir/frames recv $4" >"$log" &
+	on "$3" "$lib_dir/frames recv -w $((20 * patience)) $4" >"$log" &
 	receiver=$!
 	wait_for 60 grep -q ready "$log"
 	on "$1" "$lib_dir/frames send $2"

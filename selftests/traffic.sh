@@ -177,14 +177,16 @@ threaded_under_traffic() {
 }
 
 # Whoever waits for a datagram may poll the card meanwhile, and gets it without an
-# interrupt. Where host and guest share a CPU, that takes a host that does not preempt
-# the guest to answer; and there is no such test the other way round, since the guest
-# answers only after the host has stopped polling.
+# interrupt. The answer is delayed, so that the guest has to wait. It is not done the
+# other way round: where host and guest share a CPU, the guest answers only after the
+# host has stopped polling.
 POLLED=50
 guest_polls_itself() {
 	local number=$((20000 + RANDOM % 10000)) log server
 
 	log=$(mktemp)
+	at_exit "tc qdisc del dev $port root"
+	host tc qdisc replace dev "$port" root netem delay $((20 * patience))ms
 	on host "timeout $BOUND socat -d -d UDP4-LISTEN:$number,null-eof EXEC:cat" 2>"$log" &
 	server=$!
 	wait_for 60 receiver_is_ready "$log"
