@@ -2,11 +2,9 @@
 /*
  * What a port is configured to be, and JSON: in requests and in state files
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "pvethd.h"
 
@@ -112,14 +110,6 @@ static int copy_name(char *to, size_t len, const char *from, const char *what,
 	return 0;
 }
 
-static int random_mac(uint8_t *mac, struct error *err)
-{
-	if (getrandom(mac, 6, 0) != 6)
-		return error_set(err, "no random numbers: %s", strerror(errno));
-	mac[0] = (mac[0] & ~1) | 2;	/* unicast, locally administered */
-	return 0;
-}
-
 static int range_check(json_int_t value, json_int_t min, json_int_t max, const char *what,
 		       struct error *err)
 {
@@ -127,6 +117,33 @@ static int range_check(json_int_t value, json_int_t min, json_int_t max, const c
 		return error_set(err, "%s must be from %lld to %lld, not %lld", what,
 				 (long long)min, (long long)max, (long long)value);
 	return 0;
+}
+
+static int set_network(struct port_config *config, const char *network, const char *ipv4,
+		       const char *ipv6, struct error *err)
+{
+	if (!network) {
+		if (ipv4 || ipv6)
+			return error_set(err, "an address is one of a network: --network NAME");
+		return 0;
+	}
+	if (parse_name("network", network, err))
+		return -1;
+	strcpy(config->network, network);
+	if ((ipv4 && address_parse(ipv4, AF_INET, &config->address[FAMILY_IPV4], err)) ||
+	    (ipv6 && address_parse(ipv6, AF_INET6, &config->address[FAMILY_IPV6], err)))
+		return -1;
+	return 0;
+}
+
+static void set_address(json_t *json, const char *key, const struct address *address)
+{
+	char text[ADDRESS_TEXT];
+
+	if (!address->family)
+		return;
+	address_format(address, text);
+	json_object_set_new(json, key, json_string(text));
 }
 
 /**
@@ -141,19 +158,21 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 {
 	const char *name, *mac = NULL, *mode = "window", *bridge = "", *user = "", *group = "";
 	const char *memory_dir = DEFAULT_MEMORY_DIR, *machine = DEFAULT_MACHINE;
+	const char *network = NULL, *ipv4 = NULL, *ipv6 = NULL;
 	json_int_t queues = 1, mtu = 0, window_size = 0, memory = 0;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
-			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s}",
+			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?s}",
 			   "name", &name, "mac", &mac, "queues", &queues, "mtu", &mtu,
 			   "window_size", &window_size, "mode", &mode, "memory", &memory,
 			   "memory_dir", &memory_dir, "machine", &machine, "bridge", &bridge,
-			   "socket_user", &user, "socket_group", &group))
+			   "socket_user", &user, "socket_group", &group,
+			   "network", &network, "ipv4", &ipv4, "ipv6", &ipv6))
 		return error_set(err, "not a port's configuration: %s", jerr.text);
 
 	memset(config, 0, sizeof(*config));
-	if (parse_name(name, err) || check_mode(mode, &config->direct, err) ||
+	if (parse_name("port", name, err) || check_mode(mode, &config->direct, err) ||
 	    range_check(queues, 1, PVETH_MAX_QUEUE_PAIRS, "the number of queue pairs", err) ||
 	    (json_object_get(json, "mtu") &&
 	     range_check(mtu, PVETH_MIN_MTU, PVETH_MAX_MTU, "the MTU", err)))
@@ -184,7 +203,10 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	    copy_name(config->socket_user, sizeof(config->socket_user), user, "user", err) ||
 	    copy_name(config->socket_group, sizeof(config->socket_group), group, "group", err))
 		return -1;
-	return mac ? parse_mac(mac, config->mac, err) : random_mac(config->mac, err);
+	config->has_mac = mac;
+	if (mac && parse_mac(mac, config->mac, err))
+		return -1;
+	return set_network(config, network, ipv4, ipv6, err);
 }
 
 /**
@@ -210,6 +232,11 @@ json_t *config_to_json(const struct port_config *config)
 			 "bridge", config->bridge,
 			 "socket_user", config->socket_user,
 			 "socket_group", config->socket_group);
+	if (json && config->network[0]) {
+		json_object_set_new(json, "network", json_string(config->network));
+		set_address(json, "ipv4", &config->address[FAMILY_IPV4]);
+		set_address(json, "ipv6", &config->address[FAMILY_IPV6]);
+	}
 	if (json && config->direct) {
 		json_object_set_new(json, "memory", json_integer(config->memory));
 		json_object_set_new(json, "memory_dir", json_string(config->memory_dir));

@@ -9,6 +9,10 @@
  *	{"command": "del", "name": NAME}
  *	{"command": "list"}
  *	{"command": "show", "name": NAME}
+ *	{"command": "network add", ...}		what network_add() takes
+ *	{"command": "network del", "name": NAME}
+ *	{"command": "network list"}
+ *	{"command": "network show", "name": NAME}
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +25,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
-#include "pvethd.h"
+#include "network.h"
 
 #define MAX_REQUEST	(64 << 10)
 
@@ -35,17 +39,26 @@ static struct event *accept_event;
 static int listen_fd = -1;
 static unsigned int connections;
 
-static struct port *find(json_t *request, struct error *err)
+/* The name in a request that has nothing else */
+static const char *get_name(json_t *request, struct error *err)
 {
-	struct port *port;
 	json_error_t jerr;
 	const char *name;
 
-	if (json_unpack_ex(request, &jerr, JSON_STRICT, "{s:s, s:s}", "command", &name,
-			   "name", &name)) {
-		error_set(err, "not a request: %s", jerr.text);
+	if (!json_unpack_ex(request, &jerr, JSON_STRICT, "{s:s, s:s}", "command", &name,
+			    "name", &name))
+		return name;
+	error_set(err, "not a request: %s", jerr.text);
+	return NULL;
+}
+
+static struct port *find(json_t *request, struct error *err)
+{
+	const char *name = get_name(request, err);
+	struct port *port;
+
+	if (!name)
 		return NULL;
-	}
 	port = port_find(name);
 	if (!port)
 		error_set(err, "there is no port '%s'", name);
@@ -93,6 +106,34 @@ static json_t *show(json_t *request, struct error *err)
 	return port ? port_to_json(port) : NULL;
 }
 
+static json_t *add_network(json_t *request, struct error *err)
+{
+	json_object_del(request, "command");
+	return network_add(request, err);
+}
+
+static json_t *del_network(json_t *request, struct error *err)
+{
+	const char *name = get_name(request, err);
+
+	return name && !network_del(name, err) ? json_pack("{s:s}", "name", name) : NULL;
+}
+
+static json_t *list_networks(json_t *request, struct error *err)
+{
+	(void)request;
+	(void)err;
+	return networks_to_json();
+}
+
+static json_t *show_network(json_t *request, struct error *err)
+{
+	const char *name = get_name(request, err);
+	struct network *network = name ? network_find(name, err) : NULL;
+
+	return network ? network_to_json(network) : NULL;
+}
+
 static const struct command {
 	const char *name;
 	json_t *(*run)(json_t *request, struct error *err);
@@ -101,6 +142,10 @@ static const struct command {
 	{ "del", del },
 	{ "list", list },
 	{ "show", show },
+	{ "network add", add_network },
+	{ "network del", del_network },
+	{ "network list", list_networks },
+	{ "network show", show_network },
 };
 
 static json_t *run(json_t *request, struct error *err)

@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <linux/pveth.h>
 
+#include "address.h"
 #include "ctl.h"
 #include "error.h"
 
@@ -33,9 +34,17 @@ static const char usage[] =
 "       pvethctl del NAME               give a port up\n"
 "       pvethctl list                   one line for each port\n"
 "       pvethctl show [NAME]            all that is known of a port, or of all\n"
+"       pvethctl network add NAME [OPTION]...\n"
+"                                       make a network that ports get addresses of\n"
+"       pvethctl network del NAME       give up a network that has no ports\n"
+"       pvethctl network list           one line for each network\n"
+"       pvethctl network show [NAME]    all that is known of a network, or of all\n"
 "\n"
 "Options of add:\n"
-"  --mac MAC            the guest's MAC address [a random one]\n"
+"  --network NETWORK    give the guest addresses of this network\n"
+"  --ipv4 ADDRESS       the one that it is to have [one that is free]\n"
+"  --ipv6 ADDRESS       the same\n"
+"  --mac MAC            the guest's MAC address [random, or the network's choice]\n"
 "  --queues N           queue pairs, 1 to 16 [1]\n"
 "  --window-size SIZE   memory shared with the guest, a power of two [4M for each\n"
 "                       queue pair]\n"
@@ -48,6 +57,12 @@ static const char usage[] =
 "  --machine TYPE       direct mode: QEMU's machine type, q35 or pc [q35]\n"
 "  --socket-user USER   who may connect to the socket, as QEMU does [root]\n"
 "  --socket-group GROUP the same [root]\n"
+"\n"
+"Options of network add, of which --ipv4, --ipv6 or both are needed:\n"
+"  --ipv4 PREFIX        the network's IPv4 addresses, as in 10.1.0.0/24\n"
+"  --ipv6 PREFIX        the network's IPv6 addresses, as in fd00:1::/64\n"
+"  --exclude RANGE      addresses that no port gets, as in 10.1.0.2-10.1.0.9; may be\n"
+"                       given several times\n"
 "\n"
 "Options of all:\n"
 "  --json               print JSON\n"
@@ -162,7 +177,11 @@ enum {
 	OPTION_VERSION,
 	OPTION_JSON,
 	OPTION_RUN_DIR,
-	/* Those of add follow. */
+	/* Those of add and of network add follow. */
+	OPTION_IPV4,
+	OPTION_IPV6,
+	OPTION_EXCLUDE,
+	OPTION_NETWORK,
 	OPTION_MAC,
 	OPTION_QUEUES,
 	OPTION_WINDOW_SIZE,
@@ -181,6 +200,10 @@ static const struct option options[] = {
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "run-dir", required_argument, NULL, OPTION_RUN_DIR },
+	{ "ipv4", required_argument, NULL, OPTION_IPV4 },
+	{ "ipv6", required_argument, NULL, OPTION_IPV6 },
+	{ "exclude", required_argument, NULL, OPTION_EXCLUDE },
+	{ "network", required_argument, NULL, OPTION_NETWORK },
 	{ "mac", required_argument, NULL, OPTION_MAC },
 	{ "queues", required_argument, NULL, OPTION_QUEUES },
 	{ "window-size", required_argument, NULL, OPTION_WINDOW_SIZE },
@@ -195,9 +218,72 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* Puts an option of add into its request. */
-static void add_option(json_t *request, int option, const char *value)
+/* Where a name is a port's, and where it is a network's */
+enum object {
+	PORT,
+	NETWORK,
+};
+
+/* A command has a name if it is given one; @print gets the result, and @print_named
+ * if there was a name.
+ */
+static const struct command {
+	const char *name;
+	enum object object;
+	bool adds;
+	bool needs_name;
+	bool takes_name;
+	void (*print)(json_t *result);
+	void (*print_named)(json_t *result);
+} commands[] = {
+	{ "add", PORT, true, true, true, NULL, print_added },
+	{ "del", PORT, false, true, true, NULL, print_deleted },
+	{ "list", PORT, false, false, false, print_list, NULL },
+	{ "show", PORT, false, false, true, print_ports, print_port },
+	{ "network add", NETWORK, true, true, true, NULL, print_network },
+	{ "network del", NETWORK, false, true, true, NULL, print_network_deleted },
+	{ "network list", NETWORK, false, false, false, print_network_list, NULL },
+	{ "network show", NETWORK, false, false, true, print_networks, print_network },
+};
+
+static const char * const object_names[] = { "port", "network" };
+static const char * const list_commands[] = { "list", "network list" };
+
+static bool takes_option(const struct command *command, int option)
 {
+	bool ip = option == OPTION_IPV4 || option == OPTION_IPV6;
+
+	if (!command->adds)
+		return false;
+	return command->object == PORT ? option != OPTION_EXCLUDE :
+					 ip || option == OPTION_EXCLUDE;
+}
+
+/* An address of a port, or a prefix of a network */
+static int check_ip(enum object object, int family, const char *value, struct error *err)
+{
+	struct address address;
+	struct prefix prefix;
+
+	return object == PORT ? address_parse(value, family, &address, err) :
+				prefix_parse(value, family, &prefix, err);
+}
+
+static void append(json_t *request, const char *key, const char *value)
+{
+	json_t *array = json_object_get(request, key);
+
+	if (!array) {
+		array = json_array();
+		json_object_set_new(request, key, array);
+	}
+	json_array_append_new(array, json_string(value));
+}
+
+/* Puts an option into a request to add something. */
+static void add_option(json_t *request, enum object object, int option, const char *value)
+{
+	struct address first, last;
 	const char *name = "";
 	unsigned int number;
 	struct error err;
@@ -206,6 +292,26 @@ static void add_option(json_t *request, int option, const char *value)
 	int ret = 0;
 
 	switch (option) {
+	case OPTION_IPV4:
+		name = "--ipv4";
+		ret = check_ip(object, AF_INET, value, &err);
+		json_object_set_new(request, "ipv4", json_string(value));
+		break;
+	case OPTION_IPV6:
+		name = "--ipv6";
+		ret = check_ip(object, AF_INET6, value, &err);
+		json_object_set_new(request, "ipv6", json_string(value));
+		break;
+	case OPTION_EXCLUDE:
+		name = "--exclude";
+		ret = range_parse(value, &first, &last, &err);
+		append(request, "exclude", value);
+		break;
+	case OPTION_NETWORK:
+		name = "--network";
+		ret = parse_name("network", value, &err);
+		json_object_set_new(request, "network", json_string(value));
+		break;
 	case OPTION_MAC:
 		name = "--mac";
 		ret = parse_mac(value, mac, &err);
@@ -254,11 +360,18 @@ static void add_option(json_t *request, int option, const char *value)
 		die(EXIT_USAGE, "%s: %s", name, err.text);
 }
 
-static void parse_options(int argc, char **argv, json_t *request, bool *of_add)
-{
-	int c;
+struct given {
+	const struct option *option;
+	const char *value;
+};
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+/* Returns how many options there are that not every command has. */
+static unsigned int parse_options(int argc, char **argv, struct given *given)
+{
+	unsigned int count = 0;
+	int c, i;
+
+	while ((c = getopt_long(argc, argv, "", options, &i)) != -1) {
 		switch (c) {
 		case OPTION_HELP:
 			fputs(usage, stdout);
@@ -276,79 +389,93 @@ static void parse_options(int argc, char **argv, json_t *request, bool *of_add)
 			fputs("Try 'pvethctl --help'.\n", stderr);
 			exit(EXIT_USAGE);
 		default:
-			*of_add = true;
-			add_option(request, c, optarg);
+			given[count].option = &options[i];
+			given[count++].value = optarg;
 		}
 	}
+	return count;
 }
 
-static void set_name(json_t *request, const char *name)
+static void set_name(json_t *request, enum object object, const char *name)
 {
 	struct error err;
 
-	if (parse_name(name, &err))
+	if (parse_name(object_names[object], name, &err))
 		die(EXIT_USAGE, "%s", err.text);
 	json_object_set_new(request, "name", json_string(name));
 }
 
-/* A command has a name of a port if it is given one; @print gets the result. */
-static const struct command {
-	const char *name;
-	bool needs_port;
-	bool takes_port;
-	void (*print)(json_t *result);
-} commands[] = {
-	{ "add", true, true, print_added },
-	{ "del", true, true, print_deleted },
-	{ "list", false, false, print_list },
-	{ "show", false, true, print_ports },
-};
-
-static const struct command *find_command(const char *name)
+/* Takes the words of a command from the front of @words. */
+static const struct command *find_command(char ***words)
 {
+	static const char network[] = "network";
+	bool of_network = **words && !strcmp(**words, network);
+	const char *choice = of_network ? "network add, network del, network list or network show" :
+					  "add, del, list, show or network";
 	const struct command *command;
+	const char *name;
 
+	if (of_network)
+		++*words;
+	if (!**words)
+		die(EXIT_USAGE, "a command is missing: use %s", choice);
 	for (command = commands; command < commands + sizeof(commands) / sizeof(*commands);
-	     command++)
-		if (!strcmp(name, command->name))
+	     command++) {
+		if (command->object != (of_network ? NETWORK : PORT))
+			continue;
+		name = command->name + (of_network ? sizeof(network) : 0);
+		if (!strcmp(**words, name)) {
+			++*words;
 			return command;
-	die(EXIT_USAGE, "there is no command '%s': use add, del, list or show", name);
+		}
+	}
+	die(EXIT_USAGE, "there is no command '%s%s': use %s", of_network ? "network " : "",
+	    **words, choice);
 }
 
 int main(int argc, char **argv)
 {
 	json_t *request = json_object(), *result;
 	const struct command *command;
-	const char *request_name;
-	bool of_add = false;
-	int words;
+	unsigned int count, i;
+	const struct option *option;
+	const char *name, *asks;
+	struct given *given;
+	char **words;
 
-	parse_options(argc, argv, request, &of_add);
-	words = argc - optind;
-	argv += optind;
-	if (!words)
-		die(EXIT_USAGE, "a command is missing: use add, del, list or show");
-	command = find_command(argv[0]);
-	if (of_add && command->print != print_added)
-		die(EXIT_USAGE, "'%s' has no such option", command->name);
-	if (words < 2 && command->needs_port)
-		die(EXIT_USAGE, "'%s' needs the name of a port", command->name);
-	if (words > 1 + command->takes_port)
-		die(EXIT_USAGE, "'%s' is too much for '%s'", argv[1 + command->takes_port],
+	given = calloc(argc, sizeof(*given));
+	if (!given)
+		die(EXIT_FAILURE, "out of memory");
+	count = parse_options(argc, argv, given);
+	words = argv + optind;
+	command = find_command(&words);
+	for (i = 0; i < count; i++) {
+		option = given[i].option;
+		if (!takes_option(command, option->val))
+			die(EXIT_USAGE, "'%s' has no option --%s", command->name, option->name);
+		add_option(request, command->object, option->val, given[i].value);
+	}
+	free(given);
+	name = *words;
+	if (!name && command->needs_name)
+		die(EXIT_USAGE, "'%s' needs the name of a %s", command->name,
+		    object_names[command->object]);
+	if (name && (!command->takes_name || words[1]))
+		die(EXIT_USAGE, "'%s' is too much for '%s'", words[command->takes_name],
 		    command->name);
 
-	request_name = command->name;
-	if (words > 1)
-		set_name(request, argv[1]);
-	else if (command->takes_port)
-		request_name = "list";
-	json_object_set_new(request, "command", json_string(request_name));
+	asks = command->name;
+	if (name)
+		set_name(request, command->object, name);
+	else if (command->takes_name)
+		asks = list_commands[command->object];
+	json_object_set_new(request, "command", json_string(asks));
 	result = ask(request);
 
 	if (json_output)
 		print_json(result);
-	else if (command->print == print_ports && words > 1)
-		print_port(result);
+	else if (name)
+		command->print_named(result);
 	else
 		command->print(result);
 	json_decref(result);

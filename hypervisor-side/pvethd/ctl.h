@@ -7,12 +7,16 @@
 
 #include <jansson.h>
 
-/* print.c APIs: each prints what describe.c of pvethd made. */
+/* print.c APIs: each prints what pvethd answered. */
 void print_json(json_t *json);
 void print_added(json_t *port);
 void print_deleted(json_t *result);
 void print_list(json_t *ports);
 void print_port(json_t *port);
 void print_ports(json_t *ports);
+void print_network(json_t *network);
+void print_network_deleted(json_t *result);
+void print_network_list(json_t *networks);
+void print_networks(json_t *networks);
 
 #endif /* _PVETHCTL_H */

@@ -16,7 +16,7 @@ struct error {
 int error_set(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-int parse_name(const char *text, struct error *err);
+int parse_name(const char *what, const char *text, struct error *err);
 int parse_size(const char *text, uint64_t *bytes, struct error *err);
 int parse_mac(const char *text, uint8_t *mac, struct error *err);
 int parse_number(const char *text, unsigned int min, unsigned int max, unsigned int *value,

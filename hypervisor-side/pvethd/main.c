@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "network.h"
 
 #define DEFAULT_RUN_DIR		"/run/pveth"
 #define DEFAULT_STATE_DIR	"/var/lib/pveth"
@@ -210,6 +211,7 @@ static int serve(struct event_base *base, const struct options *options, int rea
 		 struct error *err)
 {
 	if (kernel_open(base, err) ||
+	    networks_open(err) ||
 	    ports_open(base, options->run_dir, err) ||
 	    control_open(base, options->run_dir, err))
 		return -1;
@@ -253,6 +255,7 @@ static int run(struct options *options, struct error *err)
 	ret = serve(base, options, ready_fd, err);
 	control_close();
 	ports_close();
+	networks_close();
 	kernel_close();
 out:
 	for (i = 0; i < 2; i++)

@@ -51,7 +51,8 @@ void error_prefix(struct error *err, const char *fmt, ...)
 }
 
 /**
- * parse_name() - check the name of a port
+ * parse_name() - check the name of a port or of a network
+ * @what: "port" or "network"
  * @text: the name
  * @err: receives what is wrong
  *
@@ -60,19 +61,19 @@ void error_prefix(struct error *err, const char *fmt, ...)
  *
  * Return: 0, or -1.
  */
-int parse_name(const char *text, struct error *err)
+int parse_name(const char *what, const char *text, struct error *err)
 {
 	const char *p;
 
 	if (strlen(text) >= IFNAMSIZ)
-		return error_set(err, "port name '%.40s' is too long: interface names have at most %d characters",
-				 text, IFNAMSIZ - 1);
+		return error_set(err, "%s name '%.40s' is too long: interface names have at most %d characters",
+				 what, text, IFNAMSIZ - 1);
 	for (p = text; *p; p++)
 		if (!isalnum((unsigned char)*p) && (p == text || !strchr("._-", *p)))
 			break;
 	if (p == text || *p)
-		return error_set(err, "'%s' cannot name a port: use letters, digits, '.', '_' and '-', beginning with a letter or digit",
-				 text);
+		return error_set(err, "'%s' cannot name a %s: use letters, digits, '.', '_' and '-', beginning with a letter or digit",
+				 text, what);
 	return 0;
 }
 

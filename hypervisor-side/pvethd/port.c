@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "kernel.h"
+#include "network.h"
 
 static const struct timeval retry_after = { .tv_sec = 1 };
 
@@ -45,6 +47,57 @@ struct port *port_find(const char *name)
 		if (!strcmp(port->config.name, name))
 			return port;
 	return NULL;
+}
+
+/**
+ * port_with_mac() - whose guest's MAC address is this?
+ * @mac: the address
+ *
+ * Return: the port, or NULL.
+ */
+struct port *port_with_mac(const uint8_t *mac)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		if (!memcmp(port->config.mac, mac, sizeof(port->config.mac)))
+			return port;
+	return NULL;
+}
+
+/**
+ * port_with_address() - whose guest's address is this?
+ * @address: the address
+ *
+ * Return: the port, or NULL.
+ */
+struct port *port_with_address(const struct address *address)
+{
+	struct port *port;
+	unsigned int i;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		for (i = 0; i < FAMILIES; i++)
+			if (port->config.address[i].family == address->family &&
+			    port->config.address[i].number == address->number)
+				return port;
+	return NULL;
+}
+
+/**
+ * port_of_network() - walk through the ports of a network
+ * @network: its name
+ * @after: the one before, or NULL
+ *
+ * Return: the first one, or the next one, or NULL.
+ */
+struct port *port_of_network(const char *network, const struct port *after)
+{
+	struct port *port = after ? TAILQ_NEXT(after, entry) : TAILQ_FIRST(&ports);
+
+	while (port && strcmp(port->config.network, network))
+		port = TAILQ_NEXT(port, entry);
+	return port;
 }
 
 /* Says it once. */
@@ -282,19 +335,28 @@ static int check_unique(const struct port_config *config, struct error *err)
 {
 	struct port *port;
 
-	TAILQ_FOREACH(port, &ports, entry) {
-		if (!strcmp(port->config.name, config->name))
-			return error_set(err, "there is a port %s already", config->name);
-		if (!memcmp(port->config.mac, config->mac, sizeof(config->mac)))
-			return error_set(err, "port %s has this MAC address already",
-					 port->config.name);
-	}
+	if (port_find(config->name))
+		return error_set(err, "there is a port %s already", config->name);
+	port = config->has_mac ? port_with_mac(config->mac) : NULL;
+	if (port)
+		return error_set(err, "port %s has this MAC address already", port->config.name);
+	return 0;
+}
+
+static int random_mac(struct port_config *config, struct error *err)
+{
+	do {
+		if (getrandom(config->mac, sizeof(config->mac), 0) != sizeof(config->mac))
+			return error_set(err, "no random numbers: %s", strerror(errno));
+		config->mac[0] = (config->mac[0] & ~1) | 2; /* unicast, locally administered */
+	} while (port_with_mac(config->mac));
+	config->has_mac = true;
 	return 0;
 }
 
 /**
  * port_add() - make a port
- * @config: what it is to be
+ * @config: what it is to be; receives the addresses that are chosen for it
  * @err: receives what is wrong
  *
  * Return: the port, or NULL, and then all is as before.
@@ -305,11 +367,13 @@ struct port *port_add(struct port_config *config, struct error *err)
 	struct port *port;
 	bool made;
 
-	if (check_unique(config, err))
+	if (check_unique(config, err) || network_join(config, err))
 		return NULL;
+	if (!config->has_mac && random_mac(config, err))
+		goto err_leave;
 	port = port_new(config, err);
 	if (!port)
-		return NULL;
+		goto err_leave;
 	if (interface_make(port, &made, err))
 		goto err_free;
 	if (!made && link_set(port->ifindex, config->mtu, err)) {
@@ -320,20 +384,23 @@ struct port *port_add(struct port_config *config, struct error *err)
 		goto err_link;
 	if (ram_make(&port->config, err))
 		goto err_link;
-	if (state_save(&port->config, err) || clients_listen(port, err))
+	if (state_save(STATE_PORT, config->name, config_to_json(&port->config), err) ||
+	    clients_listen(port, err))
 		goto err_state;
 	TAILQ_INSERT_TAIL(&ports, port, entry);
 	log_info("%s: added", config->name);
 	return port;
 
 err_state:
-	state_remove(config->name, &ignored);
+	state_remove(STATE_PORT, config->name, &ignored);
 	ram_remove(&port->config);
 err_link:
 	if (made)
 		link_del(port->ifindex, &ignored);
 err_free:
 	port_free(port);
+err_leave:
+	network_leave(config);
 	return NULL;
 }
 
@@ -357,8 +424,9 @@ int port_del(struct port *port, struct error *err)
 		error_prefix(err, "cannot delete the interface %s", name);
 		return -1;
 	}
-	if (state_remove(name, err))
+	if (state_remove(STATE_PORT, name, err))
 		return -1;
+	network_leave(&port->config);
 	ram_remove(&port->config);
 	log_info("%s: deleted", name);
 	TAILQ_REMOVE(&ports, port, entry);
@@ -366,28 +434,31 @@ int port_del(struct port *port, struct error *err)
 	return 0;
 }
 
-/* A port that cannot have its interface now may have it later. */
-static void port_load(const struct port_config *config)
+/* A port that cannot have its interface now may have it later. One that is not served
+ * has its addresses still.
+ */
+static int port_load(json_t *json, struct error *err)
 {
-	struct error err;
+	struct port_config config;
 	struct port *port;
 
-	if (check_unique(config, &err))
-		goto fail;
-	port = port_new(config, &err);
+	if (config_from_json(json, &config, err))
+		return -1;
+	if (!config.has_mac)
+		return error_set(err, "it has no \"mac\"");
+	if (check_unique(&config, err) || network_join_again(&config, err))
+		return -1;
+	port = port_new(&config, err);
 	if (!port)
-		goto fail;
-	if (clients_listen(port, &err)) {
+		return -1;
+	if (clients_listen(port, err)) {
 		port_free(port);
-		goto fail;
+		return -1;
 	}
 	TAILQ_INSERT_TAIL(&ports, port, entry);
 	port->wants_link = true;
 	port_refresh(port);
-	return;
-
-fail:
-	log_error("%s is not served: %s", config->name, err.text);
+	return 0;
 }
 
 /**
@@ -433,7 +504,7 @@ int ports_open(struct event_base *event_base, const char *dir, struct error *err
 {
 	base = event_base;
 	run_dir = dir;
-	return state_load(port_load, err);
+	return state_load(STATE_PORT, port_load, err);
 }
 
 /**

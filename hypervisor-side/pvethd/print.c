@@ -86,12 +86,29 @@ void print_json(json_t *json)
 	putchar('\n');
 }
 
+/* Those of a port, or of a network, or of its host. The end of a line follows. */
+static void print_pair(const char *ipv4, const char *ipv6, const char *separator)
+{
+	printf("%s%s%s\n", ipv4 ? ipv4 : "", ipv4 && ipv6 ? separator : "", ipv6 ? ipv6 : "");
+}
+
+static void print_addresses(json_t *object, const char *separator)
+{
+	print_pair(json_string_value(json_object_get(object, "ipv4")),
+		   json_string_value(json_object_get(object, "ipv6")), separator);
+}
+
 void print_added(json_t *port)
 {
 	printf("Port %s: interface %s, MAC address of the guest %s, %" JSON_INTEGER_FORMAT
 	       " queue pair(s), window %s\n\n",
 	       get_string(port, "name"), get_string(port, "name"), get_string(port, "mac"),
 	       get_number(port, "queues"), get_size(port, "window_size"));
+	if (json_is_string(json_object_get(port, "network"))) {
+		printf("Network %s: ", get_string(port, "network"));
+		print_addresses(port, ", ");
+		fputs("\n", stdout);
+	}
 	puts("QEMU:\n");
 	print_qemu_args(port, "  ");
 	puts("\nlibvirt, within <domain>:\n");
@@ -150,6 +167,11 @@ void print_port(json_t *port)
 	print_line("guest's MAC:", get_string(port, "mac"));
 	if (json_is_string(json_object_get(port, "guest_mac")))
 		print_line("  it uses:", get_string(port, "guest_mac"));
+	if (json_is_string(json_object_get(port, "network"))) {
+		print_line("network:", get_string(port, "network"));
+		fputs("  addresses:     ", stdout);
+		print_addresses(port, ", ");
+	}
 	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));
 	print_line("window:", get_size(port, "window_size"));
 	if (json_is_integer(json_object_get(port, "memory")))
@@ -181,4 +203,70 @@ void print_ports(json_t *ports)
 void print_deleted(json_t *result)
 {
 	printf("Port %s deleted\n", get_string(result, "name"));
+}
+
+/* At least so many are said to be many. */
+#define MANY	(1LL << 32)
+
+static void print_free(json_t *network, const char *title, const char *key)
+{
+	json_t *number = json_object_get(network, key);
+
+	if (!number)
+		return;
+	if (json_integer_value(number) >= MANY)
+		print_line(title, "many");
+	else
+		printf("  %-14s %" JSON_INTEGER_FORMAT "\n", title, json_integer_value(number));
+}
+
+void print_network(json_t *network)
+{
+	json_t *item;
+	size_t i;
+
+	printf("%s\n", get_string(network, "name"));
+	fputs("  prefixes:      ", stdout);
+	print_addresses(network, ", ");
+	fputs("  host:          ", stdout);
+	print_pair(json_string_value(json_object_get(network, "host_ipv4")),
+		   json_string_value(json_object_get(network, "host_ipv6")), ", ");
+	json_array_foreach(json_object_get(network, "exclude"), i, item)
+		print_line("excluded:", json_string_value(item));
+	print_free(network, "free in IPv4:", "free_ipv4");
+	print_free(network, "free in IPv6:", "free_ipv6");
+	json_array_foreach(json_object_get(network, "ports"), i, item) {
+		printf("  port %-15s %s  ", get_string(item, "name"), get_string(item, "mac"));
+		print_addresses(item, "  ");
+	}
+}
+
+void print_networks(json_t *networks)
+{
+	json_t *network;
+	size_t i;
+
+	json_array_foreach(networks, i, network) {
+		if (i)
+			putchar('\n');
+		print_network(network);
+	}
+}
+
+void print_network_list(json_t *networks)
+{
+	json_t *network;
+	size_t i;
+
+	printf("%-15s %5s  %s\n", "NAME", "PORTS", "PREFIXES");
+	json_array_foreach(networks, i, network) {
+		printf("%-15s %5zu  ", get_string(network, "name"),
+		       json_array_size(json_object_get(network, "ports")));
+		print_addresses(network, "  ");
+	}
+}
+
+void print_network_deleted(json_t *result)
+{
+	printf("Network %s deleted\n", get_string(result, "name"));
 }

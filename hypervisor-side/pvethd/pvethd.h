@@ -10,15 +10,18 @@
  * ivshmem.c    what a guest shares with its port, and the hello to QEMU
  * describe.c   a port in JSON, as users see it
  * control.c    requests from pvethctl
+ * network.c    networks, whose addresses ports have
+ * pool.c       addresses to be taken, each by one
  * state.c      state files
  * config.c     what a port is configured to be, and JSON
  * parse.c      words of users into values
+ * address.c    the same for IP addresses
  * netlink.c    netlink sockets
  * rtnl.c       links
  * genl.c       the kernel's pveth family
  * log.c        messages
  *
- * ctl.c, print.c and parse.c are pvethctl.
+ * ctl.c, print.c, parse.c and address.c are pvethctl.
  *
  * A function that can fail takes a struct error last, returns a negative value,
  * and has then said there what is wrong.
@@ -39,6 +42,7 @@
 
 #include <linux/pveth.h>
 
+#include "address.h"
 #include "error.h"
 
 /* Peer IDs of ivshmem. Each window has these two peers and no other. */
@@ -50,10 +54,19 @@
 /* What QEMU and everybody else may wait for at once: see client.c, control.c */
 #define PVETHD_MAX_CLIENTS	16
 
+enum family_index {
+	FAMILY_IPV4,
+	FAMILY_IPV6,
+	FAMILIES,
+};
+
 /**
  * struct port_config - what a port is configured to be
  * @name: of the port and of its interface
+ * @has_mac: @mac is known; until port_add() it may not be
  * @mac: the guest's MAC address
+ * @network: the network that it is in, or empty
+ * @address: the guest's addresses there; until port_add(), those that are wanted
  * @queues: queue pairs
  * @mtu: MTU of the interface when it is made; 0 if that is to be found out
  * @window_size: bytes of a guest's window
@@ -67,7 +80,10 @@
  */
 struct port_config {
 	char name[IFNAMSIZ];
+	bool has_mac;
 	uint8_t mac[6];
+	char network[IFNAMSIZ];
+	struct address address[FAMILIES];
 	unsigned int queues;
 	unsigned int mtu;
 	uint64_t window_size;
@@ -194,10 +210,16 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 json_t *config_to_json(const struct port_config *config);
 
 /* state.c APIs: */
+enum state_kind {
+	STATE_PORT,
+	STATE_NETWORK,
+};
+
 int state_open(const char *dir, struct error *err);
-int state_save(const struct port_config *config, struct error *err);
-int state_remove(const char *name, struct error *err);
-int state_load(void (*found)(const struct port_config *config), struct error *err);
+int state_save(enum state_kind kind, const char *name, json_t *json, struct error *err);
+int state_remove(enum state_kind kind, const char *name, struct error *err);
+int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *err),
+	       struct error *err);
 
 /* ivshmem.c APIs: */
 enum hello_result {
@@ -242,6 +264,9 @@ int ports_open(struct event_base *base, const char *run_dir, struct error *err);
 void ports_close(void);
 struct event_base *ports_base(void);
 struct port *port_find(const char *name);
+struct port *port_with_mac(const uint8_t *mac);
+struct port *port_with_address(const struct address *address);
+struct port *port_of_network(const char *network, const struct port *after);
 struct port *port_add(struct port_config *config, struct error *err);
 int port_del(struct port *port, struct error *err);
 void port_serve(struct port *port);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * State files: the configuration of each port, DIR/NAME.json
+ * State files: the configuration of each port, DIR/NAME.json, and of each network,
+ * DIR/NAME.network
  *
  * A file is complete or is not there: it is written under another name, which
- * begins with a dot as no port's name does, and renamed when it is on the disk.
+ * begins with a dot as no other name does, and renamed when it is on the disk.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,10 +19,17 @@
 #include "pvethd.h"
 
 #define STATE_VERSION	1
-#define STATE_SUFFIX	".json"
 
-/* Room for a dot, a name and the suffix */
-#define STATE_NAME	(1 + IFNAMSIZ + sizeof(STATE_SUFFIX))
+/* Room for a dot, a name and a suffix */
+#define STATE_NAME	(1 + IFNAMSIZ + 16)
+
+static const struct {
+	const char *suffix;
+	const char *consequence;
+} kinds[] = {
+	[STATE_PORT] = { ".json", "port not served" },
+	[STATE_NETWORK] = { ".network", "network not known" },
+};
 
 static int state_fd = -1;
 
@@ -93,27 +101,21 @@ fail:
 	return -1;
 }
 
-/**
- * state_save() - write the state file of a port
- * @config: its configuration
- * @err: receives what is wrong
- *
- * Return: 0, or -1.
- */
-int state_save(const struct port_config *config, struct error *err)
+/* "NAME.json", and with a dot before that in @file */
+static void name_file(enum state_kind kind, const char *name, char *file)
 {
-	json_t *json = config_to_json(config);
+	snprintf(file, STATE_NAME, ".%s%s", name, kinds[kind].suffix);
+}
+
+static int save_text(enum state_kind kind, const char *name, json_t *json, struct error *err)
+{
+	char *text = json_dumps(json, JSON_INDENT(2));
 	char file[STATE_NAME];
-	char *text = NULL;
 	int ret = -1;
 
-	if (json && !json_object_set_new(json, "version", json_integer(STATE_VERSION)))
-		text = json_dumps(json, JSON_INDENT(2));
-	json_decref(json);
 	if (!text)
 		return error_set(err, "out of memory");
-
-	snprintf(file, sizeof(file), ".%s" STATE_SUFFIX, config->name);
+	name_file(kind, name, file);
 	if (write_file(file, text, strlen(text)))
 		error_set(err, "cannot write the state file %s: %s", file + 1, strerror(errno));
 	else
@@ -123,19 +125,42 @@ int state_save(const struct port_config *config, struct error *err)
 }
 
 /**
- * state_remove() - remove the state file of a port
- * @name: the port's name
+ * state_save() - write a state file
+ * @kind: of what
+ * @name: its name
+ * @json: what it is configured to be, "name" included; gone after this. May be NULL if
+ *	there was no memory for it.
  * @err: receives what is wrong
  *
  * Return: 0, or -1.
  */
-int state_remove(const char *name, struct error *err)
+int state_save(enum state_kind kind, const char *name, json_t *json, struct error *err)
+{
+	int ret;
+
+	if (json_object_set_new(json, "version", json_integer(STATE_VERSION)))
+		ret = error_set(err, "out of memory");
+	else
+		ret = save_text(kind, name, json, err);
+	json_decref(json);
+	return ret;
+}
+
+/**
+ * state_remove() - remove a state file
+ * @kind: of what
+ * @name: its name
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int state_remove(enum state_kind kind, const char *name, struct error *err)
 {
 	char file[STATE_NAME];
 
-	snprintf(file, sizeof(file), "%s" STATE_SUFFIX, name);
-	if ((unlinkat(state_fd, file, 0) && errno != ENOENT) || fsync(state_fd))
-		return error_set(err, "cannot remove the state file %s: %s", file,
+	name_file(kind, name, file);
+	if ((unlinkat(state_fd, file + 1, 0) && errno != ENOENT) || fsync(state_fd))
+		return error_set(err, "cannot remove the state file %s: %s", file + 1,
 				 strerror(errno));
 	return 0;
 }
@@ -158,43 +183,50 @@ static json_t *read_json(const char *file, struct error *err)
 	return json;
 }
 
-static int load_file(const char *file, struct port_config *config, struct error *err)
+static int check_name(json_t *json, const char *file, size_t len, struct error *err)
 {
-	size_t len = strlen(file) - strlen(STATE_SUFFIX);
-	json_t *json, *version;
+	const char *name = json_string_value(json_object_get(json, "name"));
+
+	if (!name)
+		return error_set(err, "it has no \"name\"");
+	if (strlen(name) != len || strncmp(name, file, len))
+		return error_set(err, "it is of another name, %s", name);
+	return 0;
+}
+
+static int load_file(const char *file, size_t name_len,
+		     int (*found)(json_t *json, struct error *err), struct error *err)
+{
+	json_t *json = read_json(file, err);
 	int ret;
 
-	json = read_json(file, err);
 	if (!json)
 		return -1;
-	version = json_object_get(json, "version");
-	if (json_integer_value(version) != STATE_VERSION) {
+	if (json_integer_value(json_object_get(json, "version")) != STATE_VERSION) {
 		ret = error_set(err, "it is not of version %d", STATE_VERSION);
 	} else {
 		json_object_del(json, "version");
-		if (!json_object_get(json, "mac"))
-			ret = error_set(err, "it has no \"mac\"");
-		else
-			ret = config_from_json(json, config, err);
+		ret = check_name(json, file, name_len, err);
+		if (!ret)
+			ret = found(json, err);
 	}
-	if (!ret && (strlen(config->name) != len || strncmp(config->name, file, len)))
-		ret = error_set(err, "it is of a port with another name, %s", config->name);
 	json_decref(json);
 	return ret;
 }
 
 /**
- * state_load() - read all state files
- * @found: called with each configuration
+ * state_load() - read all state files of a kind
+ * @kind: of what
+ * @found: called with what each was configured to be
  * @err: receives what is wrong
  *
  * A file that cannot be used is logged and left alone.
  *
  * Return: 0, or -1 if the directory cannot be read.
  */
-int state_load(void (*found)(const struct port_config *config), struct error *err)
+int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *err),
+	       struct error *err)
 {
-	struct port_config config;
 	struct dirent *d;
 	char *suffix;
 	DIR *dir;
@@ -207,17 +239,15 @@ int state_load(void (*found)(const struct port_config *config), struct error *er
 
 	while ((d = readdir(dir))) {
 		suffix = strrchr(d->d_name, '.');
-		if (!suffix || strcmp(suffix, STATE_SUFFIX))
+		if (!suffix || strcmp(suffix, kinds[kind].suffix))
 			continue;
 		if (d->d_name[0] == '.') {
 			unlinkat(state_fd, d->d_name, 0);
 			continue;
 		}
-		if (load_file(d->d_name, &config, err))
-			log_error("state file %s is not usable, and its port not served: %s",
-				  d->d_name, err->text);
-		else
-			found(&config);
+		if (load_file(d->d_name, suffix - d->d_name, found, err))
+			log_error("state file %s is not usable, and its %s: %s",
+				  d->d_name, kinds[kind].consequence, err->text);
 	}
 	closedir(dir);
 	return 0;

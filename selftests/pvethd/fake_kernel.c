@@ -35,7 +35,7 @@
 #include "fake_kernel.h"
 #include "kernel.h"
 
-#define MAX_LINKS	64
+#define MAX_LINKS	256
 
 struct fake_link {
 	char name[IFNAMSIZ];

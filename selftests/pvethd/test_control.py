@@ -312,7 +312,7 @@ def test_usage(daemon):
     daemon.fails_with(('list',), 'cannot reach pvethd', 'is pvethd running?')
     wrong = [((), 'command is missing'), (('frob',), "no command 'frob'"), (('add',), 'needs'),
              (('del',), 'needs'), (('del', 'a', 'b'), 'too much'), (('list', 'a'), 'too much'),
-             (('list', '--queues', '2'), 'no such option'), (('list', '--frob'), 'frob'),
+             (('list', '--queues', '2'), 'no option --queues'), (('list', '--frob'), 'frob'),
              (('add', 'a', '--queues'), 'requires an argument')]
     for args, *words in wrong:
         daemon.fails_with(args, *words, 'pvethctl --help', status=2)

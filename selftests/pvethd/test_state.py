@@ -116,10 +116,10 @@ def test_bad_state(daemon):
     # Which of two files with one MAC address comes first is nobody's business.
     check_equal(served in (['good'], ['twice']), True, f'ports {served}')
     log = daemon.log()[before:]
-    names = set(bad) - {'.hidden', 'twice', 'user'} | {'directory', 'fifo', 'link'}
+    names = set(bad) - {'.hidden', 'twice'} | {'directory', 'fifo', 'link'}
     for name in names:
         check_contains(log, f'state file {name}.json is not usable')
-    check_contains(log, "user is not served: there is no user 'no-such-user'",
+    check_contains(log, "its port not served: there is no user 'no-such-user'",
                    'has this MAC address already')
     for name in names - {'link'}:
         check_equal(os.path.lexists(state_file(daemon, name)), True, f'{name} is left alone')

@@ -6,8 +6,9 @@ import harness
 import test_control
 import test_hello
 import test_kernel
+import test_network
 import test_qemu
 import test_state
 
-sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_kernel,
-                                     test_qemu)))
+sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_network,
+                                     test_kernel, test_qemu)))

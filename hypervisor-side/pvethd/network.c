@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Networks: whose addresses ports have
+ *
+ * A network has a prefix of either address family, or both. The first address is the
+ * host's, and each port has one of the others as long as there is the port. It is
+ * written down in the port's state file, and nowhere else, before anybody is told.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "network.h"
+#include "pool.h"
+
+/* IPv4 prefixes are no longer than that of a link between two. */
+#define MIN_IPV4_LENGTH		8
+#define MAX_IPV4_LENGTH		31
+#define MIN_IPV6_LENGTH		16
+#define MAX_IPV6_LENGTH		126
+
+#define MAX_EXCLUDED		256
+
+/**
+ * struct network - a network
+ * @entry: in the list of networks
+ * @name: its name
+ * @excluded: ranges of addresses that no port gets, as an array of strings
+ * @pools: its addresses, by enum family_index; without a family if it has none
+ * @host: those of the host
+ */
+struct network {
+	TAILQ_ENTRY(network) entry;
+	char name[IFNAMSIZ];
+	json_t *excluded;
+	struct pool pools[FAMILIES];
+	struct address host[FAMILIES];
+};
+
+static TAILQ_HEAD(, network) networks = TAILQ_HEAD_INITIALIZER(networks);
+
+static const int families[FAMILIES] = { AF_INET, AF_INET6 };
+
+/* Keys in JSON */
+static const char * const keys[FAMILIES] = { "ipv4", "ipv6" };
+
+/* What is no network's of ours: RFC 6890, and the blocks that it lists */
+static const char * const not_ours[] = {
+	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3",
+	"::/8", "fe80::/10", "ff00::/8",
+};
+
+static bool has_family(const struct network *network, unsigned int i)
+{
+	return network->pools[i].prefix.address.family;
+}
+
+static struct network *find(const char *name)
+{
+	struct network *network;
+
+	TAILQ_FOREACH(network, &networks, entry)
+		if (!strcmp(network->name, name))
+			return network;
+	return NULL;
+}
+
+/**
+ * network_find() - look up a network
+ * @name: its name
+ * @err: receives that there is none
+ *
+ * Return: the network, or NULL.
+ */
+struct network *network_find(const char *name, struct error *err)
+{
+	struct network *network = find(name);
+
+	if (!network)
+		error_set(err, "there is no network '%.40s': 'pvethctl network add' makes one",
+			  name);
+	return network;
+}
+
+static bool overlap(const struct prefix *one, const struct prefix *other)
+{
+	return one->address.family == other->address.family &&
+	       one->address.number <= prefix_last(other).number &&
+	       other->address.number <= prefix_last(one).number;
+}
+
+/* Those of a kind that guests cannot have, and those of other networks */
+static int check_prefix(const struct prefix *prefix, struct error *err)
+{
+	bool ipv4 = prefix->address.family == AF_INET;
+	unsigned int min = ipv4 ? MIN_IPV4_LENGTH : MIN_IPV6_LENGTH;
+	unsigned int max = ipv4 ? MAX_IPV4_LENGTH : MAX_IPV6_LENGTH;
+	char text[PREFIX_TEXT], other[PREFIX_TEXT];
+	struct network *network;
+	struct prefix reserved;
+	size_t i;
+
+	prefix_format(prefix, text);
+	if (prefix->length < min || prefix->length > max)
+		return error_set(err, "the network %s is too %s: its length must be from %u to %u",
+				 text, prefix->length < min ? "large" : "small", min, max);
+	for (i = 0; i < sizeof(not_ours) / sizeof(*not_ours); i++) {
+		if (prefix_parse(not_ours[i], prefix->address.family, &reserved, err))
+			continue;
+		if (overlap(prefix, &reserved))
+			return error_set(err, "the network %s has addresses of %s, which are no guest's: take a part of 10.0.0.0/8 or fd00::/8, for instance",
+					 text, not_ours[i]);
+	}
+	TAILQ_FOREACH(network, &networks, entry) {
+		for (i = 0; i < FAMILIES; i++) {
+			if (!overlap(prefix, &network->pools[i].prefix))
+				continue;
+			prefix_format(&network->pools[i].prefix, other);
+			return error_set(err, "the network %s overlaps with %s, which is network %s's",
+					 text, other, network->name);
+		}
+	}
+	return 0;
+}
+
+/* The host's address and, where there are more than two, those that mean the network
+ * itself: its first, and for IPv4 broadcasts to it, its last (RFC 1122, 3021, 4291).
+ */
+static void take_reserved(struct pool *pool, struct address *host)
+{
+	struct address last = prefix_last(&pool->prefix);
+
+	*host = pool->prefix.address;
+	if (pool->free > 2) {
+		pool_take(pool, host, host);
+		if (host->family == AF_INET)
+			pool_take(pool, &last, &last);
+		host->number++;
+	}
+	pool_take(pool, host, host);
+}
+
+static int exclude(struct network *network, const char *text, struct error *err)
+{
+	struct address first, last;
+	struct pool *pool;
+	unsigned int i;
+
+	if (range_parse(text, &first, &last, err))
+		return -1;
+	for (i = 0; i < FAMILIES; i++) {
+		pool = &network->pools[i];
+		if (families[i] == first.family && has_family(network, i) &&
+		    pool_has(pool, &first) && pool_has(pool, &last)) {
+			pool_take(pool, &first, &last);
+			return 0;
+		}
+	}
+	return error_set(err, "%s is not within network %s", text, network->name);
+}
+
+static int exclude_all(struct network *network, json_t *ranges, struct error *err)
+{
+	json_t *range;
+	size_t i;
+
+	if (!ranges)
+		return 0;
+	if (!json_is_array(ranges) || json_array_size(ranges) > MAX_EXCLUDED)
+		return error_set(err, "what is excluded must be a list of at most %d ranges",
+				 MAX_EXCLUDED);
+	json_array_foreach(ranges, i, range) {
+		if (!json_is_string(range))
+			return error_set(err, "what is excluded must be a list of strings");
+		if (exclude(network, json_string_value(range), err))
+			return -1;
+		json_array_append(network->excluded, range);
+	}
+	return 0;
+}
+
+static void network_free(struct network *network)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++)
+		pool_uninit(&network->pools[i]);
+	json_decref(network->excluded);
+	free(network);
+}
+
+static int set_prefixes(struct network *network, const char * const *texts,
+			struct error *err)
+{
+	struct prefix prefix;
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++) {
+		if (!texts[i])
+			continue;
+		if (prefix_parse(texts[i], families[i], &prefix, err) ||
+		    check_prefix(&prefix, err))
+			return -1;
+		pool_init(&network->pools[i], &prefix);
+		take_reserved(&network->pools[i], &network->host[i]);
+	}
+	return 0;
+}
+
+static int check_room(const struct network *network, struct error *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++)
+		if (has_family(network, i) && !network->pools[i].free)
+			return error_set(err, "network %s has no %s address for a port: too many are excluded",
+					 network->name, family_name(families[i]));
+	return 0;
+}
+
+static struct network *network_from_json(json_t *json, struct error *err)
+{
+	const char *name, *texts[FAMILIES] = {};
+	json_t *excluded = NULL;
+	struct network *network;
+	json_error_t jerr;
+
+	if (json_unpack_ex(json, &jerr, JSON_STRICT, "{s:s, s?s, s?s, s?o}", "name", &name,
+			   keys[FAMILY_IPV4], &texts[FAMILY_IPV4],
+			   keys[FAMILY_IPV6], &texts[FAMILY_IPV6], "exclude", &excluded)) {
+		error_set(err, "not a network's configuration: %s", jerr.text);
+		return NULL;
+	}
+	if (parse_name("network", name, err))
+		return NULL;
+	if (find(name)) {
+		error_set(err, "there is a network %s already", name);
+		return NULL;
+	}
+	if (!texts[FAMILY_IPV4] && !texts[FAMILY_IPV6]) {
+		error_set(err, "network %s needs addresses: --ipv4 PREFIX, --ipv6 PREFIX, or both",
+			  name);
+		return NULL;
+	}
+	network = calloc(1, sizeof(*network));
+	if (!network) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	strcpy(network->name, name);
+	network->excluded = json_array();
+	if (set_prefixes(network, texts, err) || exclude_all(network, excluded, err) ||
+	    check_room(network, err)) {
+		network_free(network);
+		return NULL;
+	}
+	return network;
+}
+
+static json_t *config_json(const struct network *network)
+{
+	json_t *json = json_pack("{s:s, s:O}", "name", network->name,
+				 "exclude", network->excluded);
+	char text[PREFIX_TEXT];
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++) {
+		if (!has_family(network, i))
+			continue;
+		prefix_format(&network->pools[i].prefix, text);
+		json_object_set_new(json, keys[i], json_string(text));
+	}
+	return json;
+}
+
+/**
+ * network_add() - make a network
+ * @json: an object with "name", "ipv4" or "ipv6" or both, and maybe "exclude"
+ * @err: receives what is wrong
+ *
+ * Return: a description of it, or NULL, and then all is as before.
+ */
+json_t *network_add(json_t *json, struct error *err)
+{
+	struct network *network = network_from_json(json, err);
+
+	if (!network)
+		return NULL;
+	if (state_save(STATE_NETWORK, network->name, config_json(network), err)) {
+		network_free(network);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&networks, network, entry);
+	log_info("network %s: added", network->name);
+	return network_to_json(network);
+}
+
+/**
+ * network_del() - give a network up
+ * @name: its name
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int network_del(const char *name, struct error *err)
+{
+	struct network *network = network_find(name, err);
+	struct port *port;
+
+	if (!network)
+		return -1;
+	port = port_of_network(name, NULL);
+	if (port)
+		return error_set(err, "network %s has port %s: 'pvethctl del %s' first", name,
+				 port->config.name, port->config.name);
+	if (state_remove(STATE_NETWORK, name, err))
+		return -1;
+	TAILQ_REMOVE(&networks, network, entry);
+	log_info("network %s: deleted", network->name);
+	network_free(network);
+	return 0;
+}
+
+/* JSON has no numbers as large as IPv6 needs: the largest one means at least as many. */
+static json_t *number_to_json(__uint128_t number)
+{
+	return json_integer(number > INT64_MAX ? INT64_MAX : (int64_t)number);
+}
+
+/**
+ * network_to_json() - describe a network
+ * @network: the network
+ *
+ * Return: an object, or NULL if there is no memory.
+ */
+json_t *network_to_json(const struct network *network)
+{
+	static const char * const host_keys[FAMILIES] = { "host_ipv4", "host_ipv6" };
+	static const char * const free_keys[FAMILIES] = { "free_ipv4", "free_ipv6" };
+	json_t *json = config_json(network), *ports = json_array();
+	char text[ADDRESS_TEXT];
+	struct port *port;
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++) {
+		if (!has_family(network, i))
+			continue;
+		address_format(&network->host[i], text);
+		json_object_set_new(json, host_keys[i], json_string(text));
+		json_object_set_new(json, free_keys[i],
+				    number_to_json(network->pools[i].free));
+	}
+	for (port = port_of_network(network->name, NULL); port;
+	     port = port_of_network(network->name, port))
+		json_array_append_new(ports, config_to_json(&port->config));
+	json_object_set_new(json, "ports", ports);
+	return json;
+}
+
+/**
+ * networks_to_json() - describe all networks
+ *
+ * Return: an array, or NULL if there is no memory.
+ */
+json_t *networks_to_json(void)
+{
+	json_t *array = json_array();
+	struct network *network;
+
+	TAILQ_FOREACH(network, &networks, entry)
+		json_array_append_new(array, network_to_json(network));
+	return array;
+}
+
+/* The end of a hash: fmix64() of MurmurHash3 by Austin Appleby, in the public domain */
+static uint64_t mix(uint64_t n)
+{
+	n ^= n >> 33;
+	n *= 0xff51afd7ed558ccdULL;
+	n ^= n >> 33;
+	n *= 0xc4ceb9fe1a85ec53ULL;
+	return n ^ n >> 33;
+}
+
+/* FNV-1a of 64 bits by Glenn Fowler, Landon Curt Noll and Kiem-Phong Vo (RFC 9923) */
+#define FNV_BASIS	0xcbf29ce484222325ULL
+#define FNV_PRIME	0x100000001b3ULL
+
+/* Of strings, each with its end, so that "ab", "c" is not "a", "bc" */
+static uint64_t hash(uint64_t so_far, const char *text)
+{
+	do {
+		so_far = (so_far ^ (uint8_t)*text) * FNV_PRIME;
+	} while (*text++);
+	return so_far;
+}
+
+static uint64_t hash_of_port(const struct port_config *config)
+{
+	return hash(hash(FNV_BASIS, config->network), config->name);
+}
+
+/* Two hosts may have networks and ports of the same names on one Ethernet. */
+static uint64_t hash_of_host(void)
+{
+	char id[33] = "";
+	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		/* Without, names are all there is to tell hosts apart. */
+		if (read(fd, id, sizeof(id) - 1) < 0)
+			id[0] = '\0';
+		close(fd);
+	}
+	return hash(FNV_BASIS, id);
+}
+
+static void choose_mac(struct port_config *config)
+{
+	uint64_t n = hash_of_host() ^ mix(hash_of_port(config));
+	unsigned int i;
+
+	do {
+		n = mix(n + 1);
+		for (i = 0; i < sizeof(config->mac); i++)
+			config->mac[i] = n >> 8 * i;
+		config->mac[0] = (config->mac[0] & ~1) | 2;
+	} while (port_with_mac(config->mac));
+}
+
+static int take(struct network *network, unsigned int i, const struct address *address,
+		struct error *err)
+{
+	struct pool *pool = &network->pools[i];
+	char text[ADDRESS_TEXT], prefix[PREFIX_TEXT];
+	struct port *port;
+
+	address_format(address, text);
+	if (!has_family(network, i))
+		return error_set(err, "network %s has no %s addresses", network->name,
+				 family_name(families[i]));
+	if (!pool_has(pool, address)) {
+		prefix_format(&pool->prefix, prefix);
+		return error_set(err, "%s is not an address of network %s, which has %s", text,
+				 network->name, prefix);
+	}
+	if (pool_is_free(pool, address)) {
+		pool_take(pool, address, address);
+		return 0;
+	}
+	if (address->number == network->host[i].number)
+		return error_set(err, "%s is the host's address", text);
+	port = port_with_address(address);
+	if (port)
+		return error_set(err, "%s is the address of port %s", text, port->config.name);
+	return error_set(err, "%s is not free: network %s excludes it, or it means the network itself, or is that of a port that is not served",
+			 text, network->name);
+}
+
+static int take_any(struct network *network, unsigned int i, uint64_t wish,
+		    struct address *address, struct error *err)
+{
+	if (pool_take_any(&network->pools[i], wish, address))
+		return 0;
+	return error_set(err, "network %s is full: no %s address is free", network->name,
+			 family_name(families[i]));
+}
+
+static void release(struct network *network, const struct port_config *config,
+		    unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (config->address[i].family)
+			pool_release(&network->pools[i], &config->address[i]);
+}
+
+/**
+ * network_join() - get a port its addresses
+ * @config: the port's configuration. If it is in a network, what it does not ask for
+ *	is chosen: the same for the same name, if that is free.
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1, and then all is as before.
+ */
+int network_join(struct port_config *config, struct error *err)
+{
+	struct network *network;
+	unsigned int i;
+	int ret;
+
+	if (!config->network[0])
+		return 0;
+	network = network_find(config->network, err);
+	if (!network)
+		return -1;
+	for (i = 0; i < FAMILIES; i++) {
+		ret = 0;
+		if (config->address[i].family)
+			ret = take(network, i, &config->address[i], err);
+		else if (has_family(network, i))
+			ret = take_any(network, i, mix(hash_of_port(config)),
+				       &config->address[i], err);
+		if (ret) {
+			release(network, config, i);
+			return -1;
+		}
+	}
+	if (!config->has_mac) {
+		choose_mac(config);
+		config->has_mac = true;
+	}
+	return 0;
+}
+
+/**
+ * network_join_again() - the same for a port that has its addresses
+ * @config: the port's configuration, which is complete
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1, and then all is as before.
+ */
+int network_join_again(const struct port_config *config, struct error *err)
+{
+	struct port_config copy = *config;
+	struct network *network;
+	unsigned int i;
+
+	if (!config->network[0])
+		return 0;
+	network = network_find(config->network, err);
+	if (!network)
+		return -1;
+	for (i = 0; i < FAMILIES; i++)
+		if (has_family(network, i) && !config->address[i].family)
+			return error_set(err, "it has no \"%s\"", keys[i]);
+	return network_join(&copy, err);
+}
+
+/**
+ * network_leave() - a port's addresses are free again
+ * @config: the port's configuration
+ */
+void network_leave(const struct port_config *config)
+{
+	if (config->network[0])
+		release(find(config->network), config, FAMILIES);
+}
+
+static int network_load(json_t *json, struct error *err)
+{
+	struct network *network = network_from_json(json, err);
+
+	if (!network)
+		return -1;
+	TAILQ_INSERT_TAIL(&networks, network, entry);
+	return 0;
+}
+
+/**
+ * networks_open() - take up the networks that state files tell of
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int networks_open(struct error *err)
+{
+	return state_load(STATE_NETWORK, network_load, err);
+}
+
+/**
+ * networks_close() - forget all networks; there are no ports
+ */
+void networks_close(void)
+{
+	struct network *network;
+
+	while ((network = TAILQ_FIRST(&networks))) {
+		TAILQ_REMOVE(&networks, network, entry);
+		network_free(network);
+	}
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Networks: whose addresses ports have
+ */
+#ifndef _PVETHD_NETWORK_H
+#define _PVETHD_NETWORK_H
+
+#include "pvethd.h"
+
+struct network *network_find(const char *name, struct error *err);
+json_t *network_add(json_t *json, struct error *err);
+int network_del(const char *name, struct error *err);
+json_t *network_to_json(const struct network *network);
+json_t *networks_to_json(void);
+int networks_open(struct error *err);
+void networks_close(void);
+
+int network_join(struct port_config *config, struct error *err);
+int network_join_again(const struct port_config *config, struct error *err);
+void network_leave(const struct port_config *config);
+
+#endif /* _PVETHD_NETWORK_H */

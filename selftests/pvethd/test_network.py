@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Networks, and the addresses that ports have of them."""
+import ipaddress
+import json
+import os
+import random
+import signal
+import threading
+import time
+
+from harness import PATIENCE, check_contains, check_equal
+from test_state import write_state
+
+FAMILIES = 'ipv4', 'ipv6'
+
+
+def add_network(daemon, name, *args):
+    return json.loads(daemon.ctl('network', 'add', name, *args, '--json').stdout)
+
+
+def show_network(daemon, name):
+    return json.loads(daemon.ctl('network', 'show', name, '--json').stdout)
+
+
+def ask(daemon, **request):
+    """What pvethd answers: faster than by pvethctl."""
+    return json.loads(daemon.request(json.dumps(request).encode() + b'\n'))
+
+
+def test_network(daemon):
+    """network: it is added, listed, shown, and deleted"""
+    daemon.start()
+    added = add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24', '--ipv6', 'fd00:1::/64',
+                        '--exclude', '10.1.0.2-10.1.0.9', '--exclude', 'fd00:1::2')
+    check_equal(added, {'name': 'blue', 'ipv4': '10.1.0.0/24', 'ipv6': 'fd00:1::/64',
+                        'exclude': ['10.1.0.2-10.1.0.9', 'fd00:1::2'], 'ports': [],
+                        'host_ipv4': '10.1.0.1', 'host_ipv6': 'fd00:1::1',
+                        'free_ipv4': 245, 'free_ipv6': 2 ** 63 - 1}, 'network')
+    add_network(daemon, 'red', '--ipv6', 'fd00:2::/120')
+    check_equal(show_network(daemon, 'blue'), added, 'network as shown')
+    check_equal([network['name'] for network in
+                 json.loads(daemon.ctl('network', 'list', '--json').stdout)],
+                ['blue', 'red'], 'networks')
+    text = daemon.ctl('network', 'show', 'blue').stdout
+    check_contains(text, '10.1.0.0/24, fd00:1::/64', '10.1.0.1, fd00:1::1', '245', 'many')
+    check_contains(daemon.ctl('network', 'show').stdout, 'blue', 'red', '254')
+    check_contains(daemon.ctl('network', 'list').stdout, 'blue', '10.1.0.0/24  fd00:1::/64')
+    check_equal(daemon.ctl('network', 'del', 'blue').stdout, 'Network blue deleted\n', 'del')
+    daemon.fails_with(['network', 'show', 'blue'], "no network 'blue'", 'network add')
+    daemon.fails_with(['network', 'del', 'blue'], "no network 'blue'")
+    daemon.stop()
+    daemon.start()
+    check_equal(json.loads(daemon.ctl('network', 'list', '--json').stdout),
+                [add for add in [show_network(daemon, 'red')]], 'networks after a restart')
+
+
+def test_bad_networks(daemon):
+    """network: what is malformed, too small, too large or overlaps is refused"""
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24', '--ipv6', 'fd00:1::/64')
+    before = json.loads(daemon.ctl('network', 'list', '--json').stdout)
+    for args, status, *words in [
+            (['red'], 1, 'needs addresses', '--ipv4'),
+            (['blue', '--ipv4', '10.2.0.0/24'], 1, 'network blue already'),
+            (['re/d', '--ipv4', '10.2.0.0/24'], 2, 'cannot name a network'),
+            (['r' * 16, '--ipv4', '10.2.0.0/24'], 2, 'too long'),
+            (['red', '--ipv4', '10.2.0.0'], 2, 'not an IPv4 prefix', '10.1.0.0/24'),
+            (['red', '--ipv4', '10.2.0/24'], 2, 'not an IPv4 address'),
+            (['red', '--ipv4', '10.2.0.0/33'], 2, 'from 0 to 32'),
+            (['red', '--ipv4', '10.2.0.0/'], 2, 'from 0 to 32'),
+            (['red', '--ipv4', '10.2.0.7/24'], 2, '10.2.0.0/24 would be'),
+            (['red', '--ipv4', 'fd00:2::/64'], 2, 'not an IPv4 address'),
+            (['red', '--ipv6', '10.2.0.0/24'], 2, 'not an IPv6 address'),
+            (['red', '--ipv6', 'fd00:2::1/64'], 2, 'fd00:2::/64 would be'),
+            (['red', '--ipv6', 'fd00:2::' + '0' * 60 + '/64'], 2, 'not an IPv6 prefix'),
+            (['red', '--ipv4', '10.2.0.0/32'], 1, 'too small', '31'),
+            (['red', '--ipv4', '10.0.0.0/7'], 1, 'too large', '8'),
+            (['red', '--ipv6', 'fd00:2::/127'], 1, 'too small', '126'),
+            (['red', '--ipv6', 'fc00::/8'], 1, 'too large', '16'),
+            (['red', '--ipv4', '127.1.0.0/16'], 1, '127.0.0.0/8'),
+            (['red', '--ipv4', '169.254.9.0/24'], 1, '169.254.0.0/16'),
+            (['red', '--ipv4', '239.0.0.0/8'], 1, '224.0.0.0/3'),
+            (['red', '--ipv6', 'fe80::/64'], 1, 'fe80::/10'),
+            (['red', '--ipv6', 'ff05::/64'], 1, 'ff00::/8'),
+            (['red', '--ipv4', '10.1.0.128/25'], 1, 'overlaps', 'network blue'),
+            (['red', '--ipv4', '10.0.0.0/8'], 1, 'overlaps', 'network blue'),
+            (['red', '--ipv6', 'fd00:1::/96'], 1, 'overlaps', 'network blue'),
+            (['red', '--ipv4', '10.2.0.0/24', '--exclude', '10.2.0.300'], 2, '10.2.0.300'),
+            (['red', '--ipv4', '10.2.0.0/24', '--exclude', '10.2.0.9-10.2.0.8'], 2, 'ends before'),
+            (['red', '--ipv4', '10.2.0.0/24', '--exclude', '10.1.255.0-10.2.0.8'], 1,
+             'not within network red'),
+            (['red', '--ipv4', '10.2.0.0/24', '--exclude', 'fd00:2::5'], 1, 'not within'),
+            (['red', '--ipv4', '10.2.0.0/24', '--exclude', '10.2.0.0/24'], 1, 'excluded'),
+            (['red', '--ipv4', '10.2.0.0/24', '--mac', '52:54:00:00:00:01'], 2, '--mac'),
+            ([], 2, 'needs the name of a network')]:
+        daemon.fails_with(['network', 'add', *args], *words, status=status)
+    for args, *words in [(['network'], 'command is missing', 'network add'),
+                         (['network', 'paint'], "no command 'network paint'"),
+                         (['network', 'list', 'blue'], 'too much'),
+                         (['network', 'del', 'blue', 'red'], 'too much'),
+                         (['list', '--ipv4', '10.1.0.2'], '--ipv4'),
+                         (['add', 'vm1', '--exclude', '10.1.0.2'], '--exclude')]:
+        daemon.fails_with(args, *words, status=2)
+    for request in [{'exclude': 5}, {'exclude': [5]}, {'ipv4': 5}, {'colour': 'red'},
+                    {'exclude': ['10.2.0.5'] * 257}, {'name': 7}]:
+        answer = ask(daemon, **{'command': 'network add', 'name': 'red',
+                                'ipv4': '10.2.0.0/24', **request})
+        check_equal(list(answer), ['error'], f'answer to {request}')
+    check_equal(json.loads(daemon.ctl('network', 'list', '--json').stdout), before, 'networks')
+    check_equal(os.listdir(daemon.state_dir), ['blue.network'], 'state files')
+
+
+def test_addresses(daemon):
+    """network: a port has addresses of it, the same for the same name, until it is deleted"""
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24', '--ipv6', 'fd00:1::/64')
+    first = daemon.add('vm1', '--network', 'blue')
+    check_equal(ipaddress.ip_address(first['ipv4']) in ipaddress.ip_network('10.1.0.0/24'),
+                True, 'IPv4 address')
+    check_equal(ipaddress.ip_address(first['ipv6']) in ipaddress.ip_network('fd00:1::/64'),
+                True, 'IPv6 address')
+    check_equal(int(first['mac'][:2], 16) & 3, 2, 'MAC address is unicast and local')
+    others = [daemon.add(f'vm{n}', '--network', 'blue') for n in range(2, 20)]
+    for key in 'mac', *FAMILIES:
+        check_equal(len({port[key] for port in [first, *others]}), 19, f'different {key}')
+    check_contains(daemon.ctl('show', 'vm1').stdout, 'blue', first['ipv4'], first['ipv6'])
+    check_contains(daemon.ctl('network', 'show', 'blue').stdout, first['ipv4'], first['ipv6'])
+
+    def same(port):
+        check_equal([port[key] for key in ('mac', *FAMILIES)],
+                    [first[key] for key in ('mac', *FAMILIES)], 'addresses of vm1')
+
+    daemon.fails_with(['network', 'del', 'blue'], 'has port vm1', 'pvethctl del vm1')
+    daemon.kill()
+    daemon.start()
+    same(daemon.show('vm1'))
+    free = show_network(daemon, 'blue')['free_ipv4']
+    check_equal(free, 253 - 19, 'free addresses')
+    daemon.ctl('del', 'vm1')
+    check_equal(show_network(daemon, 'blue')['free_ipv4'], free + 1, 'free addresses')
+    same(daemon.add('vm1', '--network', 'blue'))
+    # Somebody else takes its place meanwhile.
+    daemon.ctl('del', 'vm1')
+    daemon.add('thief', '--network', 'blue', '--ipv4', first['ipv4'], '--ipv6', first['ipv6'],
+               '--mac', first['mac'])
+    again = daemon.add('vm1', '--network', 'blue')
+    for key in 'mac', *FAMILIES:
+        check_equal(again[key] != first[key], True, f'another {key}')
+
+
+def test_wanted_addresses(daemon):
+    """network: addresses that are asked for are had if they are free"""
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/29', '--ipv6', 'fd00:1::/64',
+                '--exclude', '10.1.0.2')
+    add_network(daemon, 'red', '--ipv6', 'fd00:2::/64')
+    port = daemon.add('vm1', '--network', 'blue', '--ipv4', '10.1.0.3', '--ipv6', 'fd00:1::3',
+                      '--mac', '52:54:00:00:00:01')
+    check_equal([port['ipv4'], port['ipv6'], port['mac']],
+                ['10.1.0.3', 'fd00:1::3', '52:54:00:00:00:01'], 'addresses')
+    before = show_network(daemon, 'blue')
+    for args, status, *words in [
+            (['--ipv4', '10.1.0.4'], 1, '--network'),
+            (['--network', 'green'], 1, "no network 'green'"),
+            (['--network', 'gr/een'], 2, 'cannot name a network'),
+            (['--network', 'blue', '--ipv4', '10.1.0.3'], 1, 'port vm1'),
+            (['--network', 'blue', '--ipv6', 'fd00:1::3'], 1, 'port vm1'),
+            (['--network', 'blue', '--ipv4', '10.1.0.1'], 1, "host's"),
+            (['--network', 'blue', '--ipv6', 'fd00:1::1'], 1, "host's"),
+            (['--network', 'blue', '--ipv4', '10.1.0.0'], 1, 'not free'),
+            (['--network', 'blue', '--ipv4', '10.1.0.7'], 1, 'not free'),
+            (['--network', 'blue', '--ipv6', 'fd00:1::'], 1, 'not free'),
+            (['--network', 'blue', '--ipv4', '10.1.0.2'], 1, 'not free', 'excludes'),
+            (['--network', 'blue', '--ipv4', '10.1.1.2'], 1, 'not an address of network blue'),
+            (['--network', 'blue', '--ipv6', 'fd00:2::2'], 1, 'not an address of network blue'),
+            (['--network', 'red', '--ipv4', '10.1.0.4'], 1, 'no IPv4 addresses'),
+            (['--network', 'blue', '--mac', '52:54:00:00:00:01'], 1, 'MAC address already'),
+            (['--network', 'blue', '--ipv4', '10.1.0.4/29'], 2, 'not an IPv4 address'),
+            # Found out when it has its addresses
+            (['--network', 'blue', '--bridge', 'none'], 1, 'none'),
+            (['--network', 'blue', '--socket-user', 'no-such-user'], 1, 'no-such-user')]:
+        daemon.fails_with(['add', 'vm2', *args], *words, status=status)
+    check_equal(show_network(daemon, 'blue'), before, 'network')
+    check_equal(sorted(os.listdir(daemon.state_dir)),
+                ['blue.network', 'red.network', 'vm1.json'], 'state files')
+
+
+def test_full_network(daemon):
+    """network: every address of it is given to one port, then it is full"""
+    daemon.start()
+    for name, prefix, free in [('v4', '10.1.0.0/26', 61), ('link', '10.2.0.0/31', 1),
+                               ('two', '10.3.0.0/30', 1)]:
+        check_equal(add_network(daemon, name, '--ipv4', prefix)['free_ipv4'], free, prefix)
+    check_equal(add_network(daemon, 'v6', '--ipv6', 'fd00:1::/122')['free_ipv6'], 62, 'IPv6')
+    for network, key, count in ('v4', 'ipv4', 61), ('v6', 'ipv6', 62), ('link', 'ipv4', 1):
+        ports = [ask(daemon, command='add', name=f'{network}-{n}', network=network)['result']
+                 for n in range(count)]
+        check_equal(len({port[key] for port in ports}), count, f'different {key}')
+        daemon.fails_with(['add', 'more', '--network', network], f'network {network} is full')
+        check_equal(show_network(daemon, network)[f'free_{key}'], 0, 'free addresses')
+        victim = random.choice(ports)
+        daemon.ctl('del', victim['name'])
+        check_equal(daemon.add('more', '--network', network)[key], victim[key],
+                    'the address that is free')
+        daemon.ctl('del', 'more')
+
+
+def test_bad_network_state(daemon):
+    """network: state files that contradict are logged, and no address is given twice"""
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/30', '--ipv6', 'fd00:1::/64')
+    port = daemon.add('vm1', '--network', 'blue')
+    daemon.ctl('del', 'vm1')
+    daemon.stop()
+    state = {key: port[key] for key in ('mac', 'network', *FAMILIES)} | {'version': 1}
+    for name, change in [('half', {'ipv6': None}), ('lost', {'network': 'green'}),
+                         ('stray', {'ipv4': '10.9.0.2'}), ('hosts', {'ipv4': '10.1.0.1'}),
+                         ('user', {'socket_user': 'no-such-user'})]:
+        own = {key: value for key, value in (state | {'name': name} | change).items()
+               if value is not None}
+        write_state(daemon, name, json.dumps(own))
+    for name, text in [('green', '{}'), ('red', 'half of a fi')]:
+        with open(f'{daemon.state_dir}/{name}.network', 'w', encoding='utf-8') as file:
+            file.write(text)
+    before = len(daemon.log())
+    daemon.start()
+    log = daemon.log()[before:]
+    for words in ['half.json is not usable, and its port not served: it has no "ipv6"',
+                  "lost.json is not usable, and its port not served: there is no network 'green'",
+                  'stray.json is not usable', 'hosts.json is not usable',
+                  'user.json is not usable', 'green.network is not usable, and its network not',
+                  'red.network is not usable']:
+        check_contains(log, words)
+    # The port that is not served has it.
+    daemon.fails_with(['add', 'vm1', '--network', 'blue'], 'full')
+
+
+def run_at_random(daemon, said, stop):
+    """Add and delete ports; said is what pvethd has promised of each."""
+    number = 0
+    while not stop.is_set():
+        number += 1
+        name = f'vm{random.randrange(8)}'
+        command = random.choice(['add', 'del'])
+        request = {'command': command, 'name': name}
+        if command == 'add':
+            request['network'] = 'blue'
+        before = said.get(name)
+        said[name] = 'anything'
+        try:
+            answer = ask(daemon, **request)
+        except (OSError, ValueError):
+            return
+        if 'error' in answer:
+            said[name] = before
+        elif command == 'add':
+            said[name] = [answer['result'][key] for key in ('mac', *FAMILIES)]
+        else:
+            said[name] = None
+
+
+KILLS = 200
+
+
+def test_killed_at_random(daemon):
+    """network: pvethd killed at any time loses no address, and gives none twice"""
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/28', '--ipv6', 'fd00:1::/124')
+    said, kept = {}, 0
+    for _ in range(KILLS):
+        stop = threading.Event()
+        thread = threading.Thread(target=run_at_random, args=(daemon, said, stop))
+        thread.start()
+        time.sleep(random.uniform(0, 0.02))
+        daemon.process.send_signal(signal.SIGKILL)
+        stop.set()
+        thread.join(PATIENCE)
+        check_equal(thread.is_alive(), False, 'a request is waited for')
+        daemon.process.wait(PATIENCE)
+        daemon.forget_process()
+        daemon.start()
+        ports = ask(daemon, command='list')['result']
+        found = {port['name']: [port[key] for key in ('mac', *FAMILIES)] for port in ports}
+        for name, promise in said.items():
+            if promise != 'anything':
+                check_equal(found.get(name), promise, name)
+            said[name] = found.get(name)
+        kept += sum(promise is not None for promise in said.values())
+        for i in range(3):
+            check_equal(len({port[i] for port in found.values()}), len(found), 'different ones')
+        network = show_network(daemon, 'blue')
+        check_equal(network['free_ipv4'], 13 - len(found), 'free IPv4 addresses')
+        check_equal(network['free_ipv6'], 14 - len(found), 'free IPv6 addresses')
+        check_equal([name for name in os.listdir(daemon.state_dir) if name[0] == '.'], [],
+                    'unfinished files')
+    check_equal(kept > KILLS, True, f'ports that were there after a kill: {kept}')
