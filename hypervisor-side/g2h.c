@@ -261,6 +261,7 @@ int pvh_poll(struct napi_struct *napi, int budget)
 	pvh_h2g_wake(q, budget);
 
 	pveth_moderation_polled(&q->moderation, work);
+	pvh_thread_polled(&q->thread, napi, work, work < budget);
 	if (work < budget && napi_complete_done(napi, work) && !broken &&
 	    pveth_moderation_rest(&q->moderation, &q->g2h))
 		napi_schedule(napi);

@@ -5,11 +5,9 @@
 #include <linux/module.h>
 #include <linux/pveth_netlink.h>
 #include <linux/rtnetlink.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/rtnetlink.h>
-#include <uapi/linux/sched/types.h>
 
 #include "pveth_host.h"
 
@@ -232,6 +230,7 @@ static int pvh_init(struct net_device *netdev)
 		u64_stats_init(&q->g2h_stats.sync);
 		u64_stats_init(&q->h2g_stats.sync);
 		netif_napi_add(netdev, &q->napi, pvh_poll);
+		pvh_thread_init(&q->thread);
 		pveth_moderation_init(&q->moderation, &q->napi,
 				      &port->coalesce);
 		init_irq_work(&q->schedule, pvh_g2h_schedule_work);
@@ -258,6 +257,7 @@ static void pvh_uninit(struct net_device *netdev)
 	for (i = 0; i < port->queue_pairs; i++) {
 		irq_work_sync(&port->queues[i].schedule);
 		timer_delete_sync(&port->queues[i].stall);
+		pvh_thread_uninit(&port->queues[i].thread);
 		netif_napi_del(&port->queues[i].napi);
 		pveth_moderation_uninit(&port->queues[i].moderation);
 	}
@@ -332,23 +332,6 @@ static int pvh_validate(struct nlattr *tb[], struct nlattr *data[],
 	return 0;
 }
 
-/* A thread that is woken up by a doorbell is not to take the CPU away from the
- * guest that rang, which is about to send more: for a frame at a time that costs
- * more than all else. It runs when the guest waits or has had its share, or on
- * another CPU. Who wants it otherwise has chrt(1).
- */
-static void pvh_set_policy(struct pvh_port *port)
-{
-	const struct sched_attr attr = {
-		.size		= sizeof(attr),
-		.sched_policy	= SCHED_BATCH,
-	};
-	u32 i;
-
-	for (i = 0; i < port->queue_pairs; i++)
-		sched_setattr_nocheck(port->queues[i].napi.thread, &attr);
-}
-
 RTNL_NEWLINK_DEFINE(pvh_newlink, netdev, params, extack)
 {
 	struct pvh_port *port = netdev_priv(netdev);
@@ -376,7 +359,6 @@ RTNL_NEWLINK_DEFINE(pvh_newlink, netdev, params, extack)
 		unregister_netdevice(netdev);
 		return err;
 	}
-	pvh_set_policy(port);
 
 	mutex_lock(&port->lock);
 	pvh_netlink_notify(port);

@@ -162,10 +162,27 @@ enum pvh_ring_index {
 };
 
 /**
+ * struct pvh_thread - the thread that polls a queue pair; see thread.c
+ * @eager: it is to run as soon as it is woken up
+ * @found: frames found since it was woken up
+ * @credit: how often it may be woken up until @eager changes
+ * @task: the thread whose policy @work is to change, or NULL
+ * @work: changes it
+ */
+struct pvh_thread {
+	bool eager;
+	u32 found;
+	u32 credit;
+	struct task_struct *task;
+	struct work_struct work;
+};
+
+/**
  * struct pvh_queue - a queue pair
  * @port: the port
  * @index: number of the queue pair
  * @napi: polls @g2h, and wakes the transmit queue
+ * @thread: runs @napi, if it is threaded
  * @moderation: how long @napi rests
  * @schedule: schedules @napi from an interrupt
  * @kicks: doorbells rung by the guest
@@ -203,6 +220,7 @@ struct pvh_queue {
 	struct pvh_port *port;
 	u16 index;
 	struct napi_struct napi;
+	struct pvh_thread thread;
 	struct pveth_moderation moderation;
 	struct irq_work schedule;
 	atomic64_t kicks;
@@ -414,6 +432,12 @@ void pvh_session_notify(struct pvh_port *port);
 void pvh_session_break(struct pvh_port *port, enum pveth_error error);
 void pvh_session_publish_config(struct pvh_port *port);
 u32 pvh_session_max_pairs(const struct pvh_port *port);
+
+/* thread.c APIs: */
+void pvh_thread_init(struct pvh_thread *thread);
+void pvh_thread_uninit(struct pvh_thread *thread);
+void pvh_thread_polled(struct pvh_thread *thread,
+		       const struct napi_struct *napi, u32 work, bool last);
 
 /* flow.c APIs: */
 void pvh_flow_learn(const struct pvh_queue *q, const struct sk_buff *skb);

@@ -203,15 +203,9 @@ channels_are_the_queue_pairs() {
 	[ "$(port_field 1 session_queues)" = $used ]
 }
 
-# By threads that preempt nobody
 napi_of_the_port_is_threaded() {
-	local pids pid
-
 	[ "$(cat "/sys/class/net/$port/threaded")" = 1 ]
-	pids=$(pgrep "^napi/$port-")
-	for pid in $pids; do
-		host chrt --pid "$pid" | grep SCHED_BATCH
-	done
+	pgrep "^napi/$port-"
 }
 
 neighbour_has() { ip neighbour show "$1" | grep -qw "$2"; }

@@ -159,6 +159,29 @@ activity() {
 
 frames_of() { grep _frames "$1"; }
 
+policy_is() { chrt --pid "$(pgrep "^napi/$port-")" | grep "policy: $1"; }
+
+# A thread that finds frames one at a time is to run at once, and one that finds many
+# if it has waited is to wait. An administrator may want it otherwise.
+POLICY_PINGS=200
+threads_wait_for_batches() {
+	local thread
+
+	[ "$(nproc)" = 1 ] || skip "with a CPU of its own a thread has nobody to wait for"
+	on 1 "ping -q -f -c $POLICY_PINGS $HOST4"
+	wait_for 10 policy_is SCHED_OTHER
+	flood 1 "$(cat "/sys/class/net/$BRIDGE/address")"
+	wait_for 10 policy_is SCHED_BATCH
+	on 1 "ping -q -f -c $POLICY_PINGS $HOST4"
+	wait_for 10 policy_is SCHED_OTHER
+
+	thread=$(pgrep "^napi/$port-")
+	at_exit "chrt --other --pid 0 $thread"
+	host chrt --fifo --pid 1 "$thread"
+	flood 1 "$(cat "/sys/class/net/$BRIDGE/address")"
+	policy_is SCHED_FIFO
+}
+
 # Frames that others send now and then, neighbour discovery for one, are no
 # business of the test: it takes the first while that has none.
 idle_costs_nothing() {
@@ -282,6 +305,7 @@ run_tests settings_are_taken \
 	adaptive_flood_to_guest \
 	fixed_flood_to_host \
 	fixed_flood_to_guest \
+	threads_wait_for_batches \
 	idle_costs_nothing \
 	no_lost_wake_up \
 	settings_change_under_traffic \
