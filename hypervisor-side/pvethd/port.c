@@ -179,6 +179,34 @@ static int port_attach_new(struct port *port, struct client *client, struct erro
 	return 0;
 }
 
+static void port_memory_filled(struct port *port, int error)
+{
+	struct error err;
+
+	port->filler = NULL;
+	port->filled = !error;
+	if (!error) {
+		port_serve(port);
+		return;
+	}
+	error_set(&err, "cannot get the guest's memory from %s: %s", port->config.memory_dir,
+		  strerror(error));
+	port_set_problem(port, err.text);
+	event_add(port->retry, &retry_after);
+}
+
+/* A guest is to have the port: 0 if it must wait for its memory. */
+static int port_start_new(struct port *port, struct client *client, struct error *err)
+{
+	if (port->config.direct && !port->filled) {
+		if (!port->filler)
+			port->filler = ram_fill(port, port_memory_filled, err);
+		return port->filler ? 0 : -1;
+	}
+	port->filled = false;
+	return port_attach_new(port, client, err);
+}
+
 static int port_try(struct port *port, struct error *err)
 {
 	struct client *client;
@@ -196,7 +224,7 @@ static int port_try(struct port *port, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (!ret) {
-		ret = port_attach_new(port, client, err);
+		ret = port_start_new(port, client, err);
 		if (ret != -EBUSY)
 			return ret;
 	}
@@ -326,6 +354,7 @@ fail:
 
 static void port_free(struct port *port)
 {
+	ram_fill_cancel(port->filler);
 	clients_close(port);
 	event_free(port->retry);
 	free(port);

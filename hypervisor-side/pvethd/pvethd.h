@@ -153,6 +153,8 @@ TAILQ_HEAD(client_list, client);
  * @clients_count: how many
  * @attached: the one whose guest is attached to the interface, if it is known
  * @attached_ifindex: which interface that was
+ * @filler: allocates the guest's RAM, or NULL
+ * @filled: it has, and no guest had it since
  * @retry: tries again what failed
  * @problem: what keeps a guest from being attached, or empty
  */
@@ -169,6 +171,8 @@ struct port {
 	unsigned int clients_count;
 	struct client *attached;
 	unsigned int attached_ifindex;
+	struct ram_filler *filler;
+	bool filled;
 	struct event *retry;
 	char problem[ERROR_TEXT];
 };
@@ -240,6 +244,9 @@ enum hello_result hello_send(int fd, const struct guest *guest, unsigned int *se
 int ram_path(const struct port_config *config, char *path, size_t len);
 int ram_make(const struct port_config *config, struct error *err);
 void ram_remove(const struct port_config *config);
+struct ram_filler *ram_fill(struct port *port, void (*done)(struct port *port, int error),
+			    struct error *err);
+void ram_fill_cancel(struct ram_filler *filler);
 int ram_map(const struct port_config *config, struct ram *ram, struct error *err);
 void ram_unmap(struct ram *ram);
 

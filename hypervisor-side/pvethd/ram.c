@@ -4,14 +4,21 @@
  *
  * QEMU connects to the port before it makes the guest's RAM, so the file is
  * ours and QEMU finds it. It is a regular file of a tmpfs or a hugetlbfs.
+ *
+ * To allocate it takes a while, in which others want to be served: another process
+ * does it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pvethd.h"
@@ -124,12 +131,138 @@ void ram_remove(const struct port_config *config)
 }
 
 /**
+ * struct ram_filler - a process that allocates the file
+ * @port: whose it is
+ * @pid: the process
+ * @pipe_fd: a pipe that is closed at its other end when the process ends
+ * @ended: so it has
+ * @done: is told of it
+ */
+struct ram_filler {
+	struct port *port;
+	pid_t pid;
+	int pipe_fd;
+	struct event *ended;
+	void (*done)(struct port *port, int error);
+};
+
+/* The child has nothing of what others wait to be closed. It ends with an errno. */
+static void __attribute__((noreturn)) fill(int fd, int pipe_fd, uint64_t bytes)
+{
+	enum { FILE_FD = STDERR_FILENO + 1, PIPE_FD, FIRST_FREE_FD };
+
+	/* One of the two may be where the other is to go. */
+	fd = fcntl(fd, F_DUPFD, FIRST_FREE_FD);
+	pipe_fd = fcntl(pipe_fd, F_DUPFD, FIRST_FREE_FD);
+	if (fd < 0 || pipe_fd < 0 || dup2(fd, FILE_FD) < 0 || dup2(pipe_fd, PIPE_FD) < 0)
+		_exit(errno);
+	close_range(FIRST_FREE_FD, ~0U, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	_exit(posix_fallocate(FILE_FD, 0, bytes));
+}
+
+static int filler_end(struct ram_filler *filler)
+{
+	int status, error = EINTR;
+
+	if (waitpid(filler->pid, &status, 0) == filler->pid && WIFEXITED(status))
+		error = WEXITSTATUS(status);
+	event_free(filler->ended);
+	close(filler->pipe_fd);
+	free(filler);
+	return error;
+}
+
+static void filler_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct ram_filler *filler = arg;
+	struct port *port = filler->port;
+	void (*done)(struct port *port, int error) = filler->done;
+
+	(void)fd;
+	(void)what;
+	done(port, filler_end(filler));
+}
+
+/* @pipe_fds is closed by the caller if this fails. */
+static int filler_start(struct ram_filler *filler, int fd, const int *pipe_fds,
+			uint64_t bytes)
+{
+	filler->pipe_fd = pipe_fds[0];
+	filler->ended = event_new(ports_base(), filler->pipe_fd, EV_READ, filler_ended, filler);
+	if (!filler->ended || event_add(filler->ended, NULL)) {
+		errno = ENOMEM;
+		goto fail;
+	}
+	filler->pid = fork();
+	if (!filler->pid)
+		fill(fd, pipe_fds[1], bytes);
+	if (filler->pid > 0)
+		return 0;
+
+fail:
+	if (filler->ended)
+		event_free(filler->ended);
+	return -1;
+}
+
+/**
+ * ram_fill() - begin to allocate the file, for ram_map() to have nothing to wait for
+ * @port: in direct mode
+ * @done: called from the event loop when it is done, with 0 or an errno
+ * @err: receives what is wrong
+ *
+ * A file that is gone, as after a reboot, is made again.
+ *
+ * Return: the process that does it, gone when @done is called, or NULL.
+ */
+struct ram_filler *ram_fill(struct port *port, void (*done)(struct port *port, int error),
+			    struct error *err)
+{
+	struct ram_filler *filler;
+	int fd, pipe_fds[2];
+
+	fd = ram_open(&port->config, O_CREAT, err);
+	if (fd < 0)
+		return NULL;
+	filler = calloc(1, sizeof(*filler));
+	if (!filler || pipe2(pipe_fds, O_CLOEXEC))
+		goto fail;
+	filler->port = port;
+	filler->done = done;
+	if (filler_start(filler, fd, pipe_fds, port->config.memory)) {
+		close(pipe_fds[0]);
+		close(pipe_fds[1]);
+		goto fail;
+	}
+	close(pipe_fds[1]);
+	close(fd);
+	return filler;
+
+fail:
+	error_set(err, "cannot start to allocate the guest's memory: %s", strerror(errno));
+	free(filler);
+	close(fd);
+	return NULL;
+}
+
+/**
+ * ram_fill_cancel() - allocate no more, and tell nobody
+ * @filler: the process, or NULL
+ */
+void ram_fill_cancel(struct ram_filler *filler)
+{
+	if (!filler)
+		return;
+	kill(filler->pid, SIGKILL);
+	filler_end(filler);
+}
+
+/**
  * ram_map() - get at the guest's RAM, as its devices see it
  * @config: of the port; without direct mode there is none
  * @ram: receives it, for ram_unmap()
  * @err: receives what is wrong
- *
- * A file that is gone, as after a reboot, is made again.
  *
  * Return: 0, or -1.
  */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """pvethctl, and what is asked of pvethd."""
+import contextlib
 import grp
 import json
 import os
@@ -127,6 +128,82 @@ def test_direct_layout(daemon):
                 offset += length
             qemu.close()
         daemon.ctl('del', 'vm1')
+
+
+def children(daemon):
+    with open(f'/proc/{daemon.process.pid}/task/{daemon.process.pid}/children',
+              encoding='utf-8') as file:
+        return file.read().split()
+
+
+@contextlib.contextmanager
+def tmpfs(daemon, size):
+    """Where a guest's memory can be, until the daemon is stopped."""
+    path = os.path.join(daemon.dir, 'tmpfs')
+    os.mkdir(path)
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size}', 'none', path], check=True)
+    try:
+        yield path
+    finally:
+        daemon.stop()
+        subprocess.run(['umount', path], check=True)
+
+
+def test_direct_fill(daemon):
+    """direct mode: others are served while a guest's memory is allocated"""
+    daemon.start()
+    with tmpfs(daemon, '3G') as path:
+        args = '--mode', 'direct', '--memory', '2G', '--memory-dir', path
+        ram = f'{path}/pveth-vm1.ram'
+        port = daemon.add('vm1', *args)
+        files = len(daemon.files())
+        qemu = Qemu(port)
+        answer = json.loads(daemon.request(b'{"command": "list"}\n'))
+        check_equal(answer['result'][0]['problem'], None, 'problem')
+        qemu.silent()
+        check_equal(len(children(daemon)), 1, 'processes that allocate')
+        # Another one waits for the same.
+        other = Qemu(port)
+        qemu.hello(2)
+        check_equal(os.stat(ram).st_blocks * 512, 2 << 30, 'allocated')
+        check_equal(children(daemon), [], 'processes')
+        other.silent()
+        qemu.close()
+        daemon.kernel('detach vm1')
+        other.hello(2)
+        other.close()
+        daemon.kernel('detach vm1')
+        # It ends with the port,
+        wait_for(lambda: not daemon.show('vm1')['clients'], 'both have left')
+        os.truncate(ram, 0)
+        qemu = Qemu(port)
+        wait_for(lambda: children(daemon), 'a process')
+        daemon.ctl('del', 'vm1')
+        check_equal(children(daemon), [], 'processes')
+        qemu.close()
+        check_equal(len(daemon.files()) < files, True, 'files')
+        # and with pvethd.
+        port = daemon.add('vm1', *args)
+        qemu = Qemu(port)
+        pid = wait_for(lambda: children(daemon), 'a process')[0]
+        daemon.kill()
+        wait_for(lambda: not os.path.exists(f'/proc/{pid}'), 'the process has ended')
+        qemu.close()
+
+
+def test_direct_full(daemon):
+    """direct mode: where there is no room for a guest's memory, it is said"""
+    daemon.start()
+    with tmpfs(daemon, '32M') as path:
+        port = daemon.add('vm1', '--mode', 'direct', '--memory', '64M', '--memory-dir', path)
+        qemu = Qemu(port)
+        check_contains(wait_for(lambda: daemon.show('vm1')['problem'], 'a problem'),
+                       path, 'No space left')
+        qemu.silent()
+        subprocess.run(['mount', '-o', 'remount,size=128M', path], check=True)
+        qemu.hello(2)
+        check_equal(daemon.show('vm1')['problem'], None, 'problem')
+        qemu.close()
 
 
 def test_direct_fails(daemon):
