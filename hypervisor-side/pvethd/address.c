@@ -61,18 +61,29 @@ int address_parse(const char *text, int family, struct address *address, struct 
 }
 
 /**
+ * address_octets() - an address as it is sent
+ * @address: the address
+ * @octets: receives it, 16 octets at most
+ */
+void address_octets(const struct address *address, uint8_t *octets)
+{
+	unsigned int i = family_bits(address->family) / 8;
+	__uint128_t number = address->number;
+
+	for (; i-- > 0; number >>= 8)
+		octets[i] = number;
+}
+
+/**
  * address_format() - write an address
  * @address: the address
  * @text: receives it, ADDRESS_TEXT bytes at most
  */
 void address_format(const struct address *address, char *text)
 {
-	unsigned int bytes = family_bits(address->family) / 8, i;
-	__uint128_t number = address->number;
 	uint8_t octets[sizeof(struct in6_addr)];
 
-	for (i = bytes; i-- > 0; number >>= 8)
-		octets[i] = number;
+	address_octets(address, octets);
 	inet_ntop(address->family, octets, text, ADDRESS_TEXT);
 }
 

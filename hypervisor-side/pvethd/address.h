@@ -36,6 +36,7 @@ struct prefix {
 const char *family_name(int family);
 unsigned int family_bits(int family);
 int address_parse(const char *text, int family, struct address *address, struct error *err);
+void address_octets(const struct address *address, uint8_t *octets);
 void address_format(const struct address *address, char *text);
 int prefix_parse(const char *text, int family, struct prefix *prefix, struct error *err);
 void prefix_format(const struct prefix *prefix, char *text);

@@ -129,6 +129,8 @@ static int set_network(struct port_config *config, const char *network, const ch
 	}
 	if (parse_name("network", network, err))
 		return -1;
+	if (config->bridge[0])
+		return error_set(err, "a port of a network is routed, and in no bridge: leave out --network or --bridge");
 	strcpy(config->network, network);
 	if ((ipv4 && address_parse(ipv4, AF_INET, &config->address[FAMILY_IPV4], err)) ||
 	    (ipv6 && address_parse(ipv6, AF_INET6, &config->address[FAMILY_IPV6], err)))

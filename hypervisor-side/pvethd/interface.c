@@ -88,6 +88,7 @@ int interface_find(struct port *port, struct error *err)
 	if (ret)
 		return ret;
 	port->ifindex = link.ifindex;
+	port->up = link.up;
 	if (!port->config.mtu)
 		port->config.mtu = link.mtu;
 	return 0;

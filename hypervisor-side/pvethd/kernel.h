@@ -3,7 +3,7 @@
  * The kernel as pvethd sees it
  *
  * All that pvethd asks of the kernel's network goes through here. netlink.c,
- * rtnl.c and genl.c are the real kernel; selftests/pvethd/fake_kernel.c is
+ * rtnl.c, genl.c and setting.c are the real kernel; selftests/pvethd/fake_kernel.c is
  * another for tests. The functions return a negative errno.
  */
 #ifndef _PVETHD_KERNEL_H
@@ -21,6 +21,7 @@
 /**
  * struct link_info - a network interface
  * @ifindex: its index
+ * @up: it is up
  * @kind: its rtnl link kind, empty if it has none
  * @mtu: its MTU
  * @queues: the number of its transmit queues
@@ -28,6 +29,7 @@
  */
 struct link_info {
 	unsigned int ifindex;
+	bool up;
 	char kind[32];
 	uint32_t mtu;
 	uint32_t queues;
@@ -67,6 +69,21 @@ int link_add(const struct port_config *config, struct error *err);
 int link_set(unsigned int ifindex, uint32_t mtu, struct error *err);
 int link_set_master(unsigned int ifindex, unsigned int master, struct error *err);
 int link_del(unsigned int ifindex, struct error *err);
+/* The interface has this address of ours, without a route that comes with it. */
+int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
+		struct error *err);
+/* To an address behind the interface, from one of ours */
+int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
+	      struct error *err);
+
+/* setting.c APIs: */
+
+bool has_ipv6(void);
+/* One of those of an interface, for IPv4 or IPv6 */
+int setting_set(int family, const char *interface, const char *name, bool on,
+		struct error *err);
+/* Of all interfaces: there is no setting of one for that. */
+int forward_ipv6(struct error *err);
 
 /* genl.c APIs: */
 

@@ -84,6 +84,23 @@ struct network *network_find(const char *name, struct error *err)
 	return network;
 }
 
+/**
+ * network_prefix() - what a network has of an address family
+ * @network: the network
+ * @i: the address family
+ * @prefix: receives its addresses
+ * @host: receives the host's
+ *
+ * Return: true, or false if it has none.
+ */
+bool network_prefix(const struct network *network, enum family_index i,
+		    struct prefix *prefix, struct address *host)
+{
+	*prefix = network->pools[i].prefix;
+	*host = network->host[i];
+	return has_family(network, i);
+}
+
 static bool overlap(const struct prefix *one, const struct prefix *other)
 {
 	return one->address.family == other->address.family &&

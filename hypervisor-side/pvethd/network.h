@@ -10,6 +10,8 @@
 struct network *network_find(const char *name, struct error *err);
 json_t *network_add(json_t *json, struct error *err);
 int network_del(const char *name, struct error *err);
+bool network_prefix(const struct network *network, enum family_index i,
+		    struct prefix *prefix, struct address *host);
 json_t *network_to_json(const struct network *network);
 json_t *networks_to_json(void);
 int networks_open(struct error *err);
@@ -18,5 +20,8 @@ void networks_close(void);
 int network_join(struct port_config *config, struct error *err);
 int network_join_again(const struct port_config *config, struct error *err);
 void network_leave(const struct port_config *config);
+
+/* route.c APIs: */
+int route_port(const struct port *port, struct error *err);
 
 #endif /* _PVETHD_NETWORK_H */

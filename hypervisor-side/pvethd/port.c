@@ -293,6 +293,10 @@ static void port_refresh(struct port *port)
 	port_serve(port);
 	if (port->ifindex && port->wants_bridge)
 		interface_try_bridge(port);
+	if (port->ifindex && port->up && route_port(port, &err)) {
+		log_error("%s: %s", port->config.name, err.text);
+		event_add(port->retry, &retry_after);
+	}
 	/* If there is no interface, or no module, the kernel will tell. */
 	if (ret && (port->wants_link ? kernel_has_ports() : ret != -ENODEV))
 		event_add(port->retry, &retry_after);
@@ -409,6 +413,8 @@ struct port *port_add(struct port_config *config, struct error *err)
 		error_prefix(err, "cannot change the interface %s", config->name);
 		goto err_free;
 	}
+	if (route_port(port, err))
+		goto err_link;
 	if (config->bridge[0] && interface_join_bridge(port, err))
 		goto err_link;
 	if (ram_make(&port->config, err))

@@ -11,14 +11,16 @@
  * describe.c   a port in JSON, as users see it
  * control.c    requests from pvethctl
  * network.c    networks, whose addresses ports have
+ * route.c      a port in a network, as the host's network has it
  * pool.c       addresses to be taken, each by one
  * state.c      state files
  * config.c     what a port is configured to be, and JSON
  * parse.c      words of users into values
  * address.c    the same for IP addresses
  * netlink.c    netlink sockets
- * rtnl.c       links
+ * rtnl.c       links, addresses, routes
  * genl.c       the kernel's pveth family
+ * setting.c    /proc/sys/net
  * log.c        messages
  *
  * ctl.c, print.c, parse.c and address.c are pvethctl.
@@ -145,6 +147,7 @@ TAILQ_HEAD(client_list, client);
  * @config: what it is configured to be
  * @socket: path of its socket
  * @ifindex: its interface, or 0 if there is none
+ * @up: it is up
  * @wants_link: make its interface when that is possible
  * @wants_bridge: put it into its bridge when that is there
  * @listen_fd: the socket, or -1
@@ -163,6 +166,7 @@ struct port {
 	struct port_config config;
 	char socket[108];
 	unsigned int ifindex;
+	bool up;
 	bool wants_link;
 	bool wants_bridge;
 	int listen_fd;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Links: the interfaces of ports
+ * Links, which are the interfaces of ports, and addresses and routes of theirs
  */
 #include <errno.h>
 #include <linux/if_link.h>
@@ -48,6 +48,7 @@ static void link_reply(const struct nlmsghdr *nlh, void *data)
 		return;
 	link_attributes(nlh, table);
 	link->ifindex = ifi->ifi_index;
+	link->up = ifi->ifi_flags & IFF_UP;
 	if (table[IFLA_MTU])
 		link->mtu = mnl_attr_get_u32(table[IFLA_MTU]);
 	if (table[IFLA_NUM_TX_QUEUES])
@@ -130,6 +131,69 @@ int link_del(unsigned int ifindex, struct error *err)
 
 	return netlink_request(&rtnl, link_request(buffer, RTM_DELLINK, ifindex), NULL, NULL,
 			       err);
+}
+
+static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct address *address)
+{
+	unsigned int bytes = family_bits(address->family) / 8;
+	uint8_t octets[sizeof(struct in6_addr)];
+
+	address_octets(address, octets);
+	mnl_attr_put(nlh, type, bytes, octets);
+}
+
+int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
+		struct error *err)
+{
+	char buffer[NETLINK_MESSAGE], text[ADDRESS_TEXT];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct ifaddrmsg *ifa;
+	int ret;
+
+	nlh->nlmsg_type = RTM_NEWADDR;
+	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
+	ifa->ifa_family = address->family;
+	ifa->ifa_prefixlen = length;
+	ifa->ifa_index = ifindex;
+	put_address(nlh, IFA_LOCAL, address);
+	put_address(nlh, IFA_ADDRESS, address);
+	/* It is on other interfaces as well: nobody is to find it a duplicate. */
+	mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
+	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
+	if (ret) {
+		address_format(address, text);
+		error_prefix(err, "the address %s", text);
+	}
+	return ret;
+}
+
+int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
+	      struct error *err)
+{
+	char buffer[NETLINK_MESSAGE], text[ADDRESS_TEXT];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct rtmsg *rtm;
+	int ret;
+
+	nlh->nlmsg_type = RTM_NEWROUTE;
+	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = to->family;
+	rtm->rtm_dst_len = family_bits(to->family);
+	rtm->rtm_table = RT_TABLE_MAIN;
+	rtm->rtm_protocol = RTPROT_STATIC;
+	rtm->rtm_scope = to->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	rtm->rtm_type = RTN_UNICAST;
+	put_address(nlh, RTA_DST, to);
+	put_address(nlh, RTA_PREFSRC, from);
+	mnl_attr_put_u32(nlh, RTA_OIF, ifindex);
+	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
+	if (ret) {
+		address_format(to, text);
+		error_prefix(err, "the route to %s", text);
+	}
+	return ret;
 }
 
 static void link_notification(const struct nlmsghdr *nlh)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c and genl.c
+ * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, genl.c and
+ * setting.c
  *
  * The test says on stdin what happens to the kernel, a command in each line,
  * and gets an answer in a line of stdout:
@@ -8,7 +9,7 @@
  *	link NAME KIND QUEUES	an interface is made
  *	unlink NAME		an interface is deleted
  *	detach NAME		its guest is gone, as the kernel would have noticed
- *	fail CALL ERRNO		from now on attach, add or get fails; 0: no more
+ *	fail CALL ERRNO		from now on attach, add, get or route fails; 0: no more
  *	quiet ON		1: nothing is reported; 0: it is again
  *	changed			report that anything may have changed
  *	unload			the module is unloaded, and with it all its interfaces
@@ -16,6 +17,10 @@
  *	show NAME		"IFINDEX MTU QUEUES ATTACHED", or "none"
  *	regions NAME		"ADDRESS+SIZE" in the guest for each part of its RAM
  *	master NAME		name of the bridge that it is in, or "none"
+ *	down NAME		it is down, and has lost its routes
+ *	up NAME			it is up
+ *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
+ *				its routes, and "SETTING=VALUE" for what was set
  *	kicks NAME		counts of the doorbells that the guest rang
  *	call NAME VECTOR	ring the guest
  *	write NAME TEXT		write into the window
@@ -45,13 +50,16 @@ struct fake_link {
 	struct guest guest;
 	uint8_t mac[6];
 	void *window;
+	char addresses[256];
+	char routes[256];
+	char settings[512];
 };
 
 static struct fake_link links[MAX_LINKS];
 static unsigned int last_ifindex = 100;
 static bool loaded = true;
 static bool quiet;
-static int fail_attach, fail_add, fail_get;
+static int fail_attach, fail_add, fail_get, fail_route;
 static struct event *command_event, *report_event;
 
 static struct fake_link *find(const char *name)
@@ -117,6 +125,7 @@ static void make_link(const char *name, const char *kind, unsigned int queues, u
 	snprintf(link->name, sizeof(link->name), "%s", name);
 	snprintf(link->info.kind, sizeof(link->info.kind), "%s", kind);
 	link->info.ifindex = ++last_ifindex;
+	link->info.up = true;
 	link->info.queues = queues;
 	link->info.mtu = mtu;
 	report(REPORT_CHANGED);
@@ -187,6 +196,72 @@ int link_del(unsigned int ifindex, struct error *err)
 	return 0;
 }
 
+/* A word of a list, once */
+static void remember(char *list, size_t size, const char *word)
+{
+	char *at = strstr(list, word);
+	size_t len = strlen(word), end = strlen(list);
+
+	if (at && (at == list || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+		return;
+	if (end + len + 2 > size)
+		abort();
+	sprintf(list + end, "%s%s", end ? " " : "", word);
+}
+
+int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
+		struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+	struct prefix prefix = { *address, length };
+	char text[PREFIX_TEXT];
+
+	if (!link || fail_route)
+		return fail(link ? fail_route : ENODEV, err);
+	prefix_format(&prefix, text);
+	remember(link->addresses, sizeof(link->addresses), text);
+	return 0;
+}
+
+int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
+	      struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+	char text[2 * ADDRESS_TEXT + 1], source[ADDRESS_TEXT];
+
+	if (!link || !link->info.up || fail_route)
+		return fail(!link ? ENODEV : fail_route ? fail_route : ENETDOWN, err);
+	address_format(to, text);
+	address_format(from, source);
+	sprintf(strchr(text, '\0'), "<%s", source);
+	remember(link->routes, sizeof(link->routes), text);
+	return 0;
+}
+
+bool has_ipv6(void)
+{
+	return true;
+}
+
+int setting_set(int family, const char *interface, const char *name, bool on,
+		struct error *err)
+{
+	struct fake_link *link = find(interface);
+	char text[64];
+
+	if (!link)
+		return fail(ENOENT, err);
+	snprintf(text, sizeof(text), "%s.%s=%d", family_name(family), name, on);
+	remember(link->settings, sizeof(link->settings), text);
+	return 0;
+}
+
+int forward_ipv6(struct error *err)
+{
+	(void)err;
+	return 0;
+}
+
 int port_status_get(unsigned int ifindex, struct port_status *status, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
@@ -251,6 +326,8 @@ static void set_failure(const char *call, int error)
 		fail_attach = error;
 	else if (!strcmp(call, "add"))
 		fail_add = error;
+	else if (!strcmp(call, "route"))
+		fail_route = error;
 	else
 		fail_get = error;
 }
@@ -285,6 +362,14 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		return true;
 	} else if (!strcmp(command, "master")) {
 		puts(link->info.master ? find_index(link->info.master)->name : "none");
+		return true;
+	} else if (!strcmp(command, "down") || !strcmp(command, "up")) {
+		link->info.up = command[0] == 'u';
+		if (!link->info.up)
+			link->routes[0] = '\0';
+		report(REPORT_CHANGED);
+	} else if (!strcmp(command, "network")) {
+		printf("%s %s %s\n", link->addresses, link->routes, link->settings);
 		return true;
 	} else if (!strcmp(command, "regions")) {
 		puts(link->regions + !!link->regions[0]);

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from harness import PATIENCE, check_contains, check_equal
+from harness import PATIENCE, check_contains, check_equal, wait_for
 from test_state import write_state
 
 FAMILIES = 'ipv4', 'ipv6'
@@ -177,12 +177,64 @@ def test_wanted_addresses(daemon):
             (['--network', 'blue', '--mac', '52:54:00:00:00:01'], 1, 'MAC address already'),
             (['--network', 'blue', '--ipv4', '10.1.0.4/29'], 2, 'not an IPv4 address'),
             # Found out when it has its addresses
-            (['--network', 'blue', '--bridge', 'none'], 1, 'none'),
+            (['--network', 'blue', '--bridge', 'br0'], 1, 'no bridge'),
             (['--network', 'blue', '--socket-user', 'no-such-user'], 1, 'no-such-user')]:
         daemon.fails_with(['add', 'vm2', *args], *words, status=status)
     check_equal(show_network(daemon, 'blue'), before, 'network')
     check_equal(sorted(os.listdir(daemon.state_dir)),
                 ['blue.network', 'red.network', 'vm1.json'], 'state files')
+
+
+def test_routes(daemon):
+    """network: the host has an address on each port of it, and a route to each guest"""
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24', '--ipv6', 'fd00:1::/64')
+    add_network(daemon, 'red', '--ipv6', 'fd00:2::/64')
+    both = daemon.add('vm1', '--network', 'blue')
+    one = daemon.add('vm2', '--network', 'red')
+    daemon.add('vm3')
+
+    def network(name):
+        return daemon.kernel(f'network {name}').split()
+
+    def check(name, *words):
+        wait_for(lambda: set(words) <= set(network(name)), f'network of {name}: {words}')
+
+    addresses = '10.1.0.1/24', 'fd00:1::1/64'
+    routes = f'{both["ipv4"]}<10.1.0.1', f'{both["ipv6"]}<fd00:1::1'
+    check('vm1', *addresses, *routes, 'IPv4.forwarding=1', 'IPv4.proxy_arp=1',
+          'IPv4.accept_redirects=0', 'IPv6.accept_ra=0')
+    check_equal(network('vm2'), ['fd00:2::1/64', f'{one["ipv6"]}<fd00:2::1',
+                                 'IPv6.accept_ra=0', 'IPv6.accept_redirects=0'],
+                'network of vm2')
+    check_equal(network('vm3'), [], 'network of a port in none')
+    # Without an interface that is up there are no routes; they come back with it,
+    daemon.kernel('down vm1')
+    daemon.ctl('list')
+    check_equal([word for word in network('vm1') if '<' in word], [], 'routes')
+    check_equal('cannot route' in daemon.log(), False, 'a complaint')
+    daemon.kernel('up vm1')
+    check('vm1', *addresses, *routes)
+    # with another interface,
+    daemon.kernel('unlink vm1')
+    daemon.kernel('link vm1 pveth 1')
+    check('vm1', *addresses, *routes)
+    # and after a restart.
+    daemon.kill()
+    daemon.start()
+    check('vm1', *addresses, *routes)
+    # What fails now is done later,
+    daemon.kernel('down vm1')
+    daemon.kernel('fail route 12')
+    daemon.kernel('up vm1')
+    wait_for(lambda: 'vm1: cannot route to the guest' in daemon.log(), 'a complaint')
+    daemon.kernel('fail route 0')
+    check('vm1', *routes)
+    # or there is no port.
+    daemon.kernel('fail route 12')
+    daemon.fails_with(['add', 'vm4', '--network', 'blue'], 'cannot route to the guest')
+    check_equal(daemon.kernel('show vm4'), 'none', 'interface')
+    check_equal(show_network(daemon, 'blue')['free_ipv4'], 252, 'free addresses')
 
 
 def test_full_network(daemon):

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A port in a network, as the host's network has it: routed
+ *
+ * The host has its address of the network on each of the ports, and a route to each
+ * guest. It answers for all other addresses of the network (proxy ARP), so that a
+ * guest that takes them for neighbours reaches them through the host as well. In IPv6
+ * nobody is told that they were neighbours.
+ *
+ * What is there already stays as it is: all of this may be done again at any time, as
+ * it must when an interface was down, which costs it its routes.
+ */
+#include "kernel.h"
+#include "network.h"
+
+struct setting {
+	const char *name;
+	bool on;
+};
+
+static const struct setting settings_ipv4[] = {
+	{ "forwarding", true },
+	{ "proxy_arp", true },
+	{ "accept_redirects", false },
+	{},
+};
+
+/* A guest is no router for its host, in networks without IPv6 neither. */
+static const struct setting settings_ipv6[] = {
+	{ "accept_ra", false },
+	{ "accept_redirects", false },
+	{},
+};
+
+static int set_all(const char *interface, int family, const struct setting *setting,
+		   struct error *err)
+{
+	int ret = 0;
+
+	for (; !ret && setting->name; setting++)
+		ret = setting_set(family, interface, setting->name, setting->on, err);
+	return ret;
+}
+
+static int route_family(const struct port *port, const struct prefix *prefix,
+			const struct address *host, const struct address *guest,
+			struct error *err)
+{
+	int ret;
+
+	if (guest->family == AF_INET)
+		ret = set_all(port->config.name, AF_INET, settings_ipv4, err);
+	else
+		ret = forward_ipv6(err);
+	if (!ret)
+		ret = address_set(port->ifindex, host, prefix->length, err);
+	if (!ret)
+		ret = route_set(port->ifindex, guest, host, err);
+	return ret;
+}
+
+/**
+ * route_port() - have the host reach the guest of a port
+ * @port: the port, whose interface is there and up
+ * @err: receives what is wrong
+ *
+ * Return: 0, also if it is in no network, or a negative errno.
+ */
+int route_port(const struct port *port, struct error *err)
+{
+	const struct port_config *config = &port->config;
+	const struct network *network;
+	struct address host;
+	struct prefix prefix;
+	unsigned int i;
+	int ret;
+
+	if (!config->network[0])
+		return 0;
+	network = network_find(config->network, err);
+	if (!network)
+		return -1;
+	ret = has_ipv6() ? set_all(config->name, AF_INET6, settings_ipv6, err) : 0;
+	for (i = 0; !ret && i < FAMILIES; i++)
+		if (network_prefix(network, i, &prefix, &host))
+			ret = route_family(port, &prefix, &host, &config->address[i], err);
+	if (ret)
+		error_prefix(err, "cannot route to the guest");
+	return ret;
+}

@@ -1,0 +1,186 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A network of pvethd: guests have addresses out of a pool, and are reached through
+# the host.
+#
+#   guest 1            guest 2
+#     |                  |
+#   vm1                vm2              each with the host's addresses, $HOST
+#     '----- host ------'
+#              |
+#             veth --- outside          a network namespace
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/lib_traffic.sh
+. "$lib_dir/lib_traffic.sh"
+
+NETWORK=blue
+POOL4=10.1.0.0/24 HOST=(10.1.0.1 fd00:1::1)
+POOL6=fd00:1::/64
+OUTSIDE=(10.79.0.2 fd79::2) ROUTER=(10.79.0.1 fd79::1)
+
+address4() { port_field "$1" ipv4; }
+address6() { port_field "$1" ipv6; }
+
+# unplug N: guest N has no port
+unplug() {
+	host guest --unplug "$1"
+	host pvethctl del "$(port "$1")"
+}
+
+# plug N OPTION...: it has one again, made with these options
+plug() {
+	host pvethctl add "$(port "$1")" --mac "$(printf '52:54:00:77:00:%02x' "$1")" \
+		"${@:2}" >/dev/null
+	host guest --plug "$1"
+	wait_for 60 port_is "$1" connected
+}
+
+# What a DHCP client and router advertisements would do
+set_up_guest() {
+	local name router
+
+	name=$(guest_if "$1")
+	router=$(ip -6 -json address show dev "$(port "$1")" scope link |
+		jq -r '.[].addr_info[].local // empty')
+	[ -n "$router" ]
+	on "$1" "ip address flush dev $name scope global
+		ip address add $(address4 "$1")/${POOL4#*/} dev $name
+		ip address add $(address6 "$1")/128 dev $name nodad
+		ip route replace default via ${HOST[0]} dev $name
+		ip -6 route replace default via $router dev $name"
+}
+
+join_network() {
+	plug "$1" --network $NETWORK
+	wait_for 60 set_up_guest "$1"
+}
+
+leave_network() {
+	unplug "$1"
+	plug "$1" --bridge "$BRIDGE"
+	link_up "$1"
+}
+
+answers() { ping -c 1 -W 1 "$1"; }
+
+each_has_its_own() {
+	needs_guest 2
+	[ "$(address4 1)" != "$(address4 2)" ]
+	[ "$(address6 1)" != "$(address6 2)" ]
+	pvethctl network show $NETWORK | grep "port vm1 .*$(address4 1)  $(address6 1)"
+}
+
+host_and_guest() {
+	ping_sizes host 56,4000 "$(address4 1)" "$(address6 1)"
+	ping_sizes 1 56,4000 "${HOST[@]}"
+	tcp host 1 "$(address4 1)"
+	tcp host 1 "$(address6 1)"
+	tcp 1 host "${HOST[0]}"
+	tcp 1 host "${HOST[1]}"
+}
+
+# The host answers for those whom a guest takes for neighbours.
+guests_through_the_host() {
+	local mac name
+
+	needs_guest 2
+	tcp 1 2 "$(address4 2)"
+	tcp 2 1 "$(address6 1)"
+	mac=$(cat "/sys/class/net/$port/address")
+	name=$(guest_if 1)
+	in_guest 1 "ip neighbour show $(address4 2) dev $name" | grep "lladdr $mac"
+	# There is no other way.
+	at_exit "ip link set $(port 2) up; wait_for 60 answers $(address4 2)"
+	host ip link set "$(port 2)" down
+	! on 1 "ping -c 1 -W 2 $(address4 2)"
+}
+
+routes_come_back() {
+	host ip link set "$port" down
+	[ -z "$(ip route show "$(address4 1)")" ]
+	host ip link set "$port" up
+	wait_for 60 answers "$(address4 1)"
+	wait_for 60 answers "$(address6 1)"
+	tcp 1 host "${HOST[0]}"
+}
+
+addresses_of_all() { pvethctl show --json | jq -c '.[] | [.name, .mac, .ipv4, .ipv6]' | sort; }
+
+pvethd_may_go() {
+	local before addresses
+
+	addresses=("$(address4 1)" "$(address6 1)")
+	before=$(addresses_of_all)
+	at_exit restore_pvethd
+	host kill -KILL "$(pidof pvethd)"
+	ping_sizes host 56 "${addresses[@]}"
+	restore_pvethd
+	[ "$(addresses_of_all)" = "$before" ]
+	ping_sizes host 56 "${addresses[@]}"
+}
+
+# Forwarding is on for the ports; for the way out it is the administrator's.
+to_the_outside_and_back() {
+	local ns=pveth-outside veth=pvoutside
+
+	at_exit "ip netns del $ns"
+	host ip netns add $ns
+	host ip link add $veth type veth peer name eth0 netns $ns
+	host ip address add "${ROUTER[0]}/24" dev $veth
+	host ip address add "${ROUTER[1]}/64" dev $veth nodad
+	host ip link set $veth up
+	echo 1 >/proc/sys/net/ipv4/conf/$veth/forwarding
+	host ip -n $ns link set lo up
+	host ip -n $ns link set eth0 up
+	host ip -n $ns address add "${OUTSIDE[0]}/24" dev eth0
+	host ip -n $ns address add "${OUTSIDE[1]}/64" dev eth0 nodad
+	host ip -n $ns route add default via "${ROUTER[0]}"
+	host ip -n $ns route add default via "${ROUTER[1]}"
+
+	ping_sizes 1 56,4000 "${OUTSIDE[@]}"
+	tcp 1 ns:$ns "${OUTSIDE[0]}"
+	tcp 1 ns:$ns "${OUTSIDE[1]}"
+	tcp ns:$ns 1 "$(address4 1)"
+	tcp ns:$ns 1 "$(address6 1)"
+}
+
+# A guest that says it is a router is not believed.
+guest_is_no_router() {
+	[ "$(cat "/proc/sys/net/ipv6/conf/$port/accept_ra")" = 0 ]
+	[ "$(cat "/proc/sys/net/ipv6/conf/$port/accept_redirects")" = 0 ]
+	[ "$(cat "/proc/sys/net/ipv4/conf/$port/accept_redirects")" = 0 ]
+	[ "$(cat /proc/sys/net/ipv6/conf/all/forwarding)" = 1 ]
+	! grep -lx 1 /proc/sys/net/ipv6/conf/*/accept_ra
+}
+
+port_is_deleted() {
+	local address4 address6
+
+	address4=$(address4 1) address6=$(address6 1)
+	at_exit join_network 1
+	unplug 1
+	[ -z "$(ip route show "$address4"; ip -6 route show "$address6")" ]
+	[ "$(pvethctl network show $NETWORK --json | jq '.ports | length')" = $(($(guests | wc -l) - 1)) ]
+}
+
+forwarding=$(cat /proc/sys/net/ipv6/conf/all/forwarding)
+at_exit "echo $forwarding >/proc/sys/net/ipv6/conf/all/forwarding"
+at_exit "pvethctl network del $NETWORK >/dev/null"
+host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 >/dev/null
+for n in $(guests); do
+	at_exit "leave_network $n"
+	unplug "$n" >/dev/null
+	join_network "$n"
+done
+
+run_tests each_has_its_own \
+	host_and_guest \
+	guests_through_the_host \
+	routes_come_back \
+	pvethd_may_go \
+	to_the_outside_and_back \
+	guest_is_no_router \
+	port_is_deleted
