@@ -340,11 +340,12 @@ struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
 
 	if (!q->lender || !q->descs[0].hdr.gso_type || len <= PVETH_LINEAR_LEN)
 		return NULL;
-	/* The guest counts by descriptors what it has room for. Of what was
-	 * lent in this poll, some may be back.
+	/* Of what was lent in this poll, some may be back, and tell whether it
+	 * pays.
 	 */
-	if (q->loans + entries > q->g2h.mask / 2)
+	if (!llist_empty(&q->lender->returned))
 		pvh_loans_collect(q, true);
+	/* The guest counts by descriptors what it has room for. */
 	if (q->loans + entries > q->g2h.mask / 2)
 		return NULL;
 	if (!q->loans_pay && q->loan_pause) {
@@ -388,8 +389,10 @@ struct sk_buff *pvh_loan_skb(struct pvh_queue *q, u32 len)
  */
 void pvh_loan_refuse(struct sk_buff *skb)
 {
-	struct ubuf_info *ubuf = skb_uarg(skb);
+	struct pvh_loan *loan = container_of(skb_uarg(skb), struct pvh_loan,
+					     ubuf);
 
-	container_of(ubuf, struct pvh_loan, ubuf)->status = PVETH_DONE_BAD;
+	loan->status = PVETH_DONE_BAD;
+	loan->trial = false;
 	kfree_skb(skb);
 }

@@ -10,6 +10,7 @@
  * flow.c        the queue pair of a flow
  * g2h.c         frames from the guest
  * loan.c        those that stay where they are
+ * thread.c      when the threads that poll are to run
  * h2g.c         frames to the guest
  * netlink.c     control from userspace
  * ethtool.c     what ethtool asks

@@ -19,16 +19,16 @@
 
 #include "pveth_host.h"
 
-/* After so many single frames patience is over, */
-#define PVH_PATIENCE		16
+/* After so many single frames in a row patience is over; a batch doubles what is left, */
+#define PVH_PATIENCE		16U
 
 /* for so many times that the thread is woken up. */
-#define PVH_EAGERNESS		256
+#define PVH_EAGERNESS		256U
 
 /* Then so many single frames are enough to be eager again. */
-#define PVH_TRIAL		2
+#define PVH_TRIAL		2U
 
-static int pvh_thread_policy(bool eager)
+static unsigned int pvh_thread_policy(bool eager)
 {
 	return eager ? SCHED_NORMAL : SCHED_BATCH;
 }
@@ -47,7 +47,7 @@ static void pvh_thread_work(struct work_struct *work)
 		return;
 	/* An administrator's choice of another policy stays, and his nice value. */
 	attr.sched_nice = task_nice(task);
-	if (task->policy == pvh_thread_policy(!eager))
+	if (READ_ONCE(task->policy) == pvh_thread_policy(!eager))
 		sched_setattr_nocheck(task, &attr);
 	put_task_struct(task);
 }
@@ -72,22 +72,35 @@ void pvh_thread_init(struct pvh_thread *thread)
  */
 void pvh_thread_uninit(struct pvh_thread *thread)
 {
-	flush_work(&thread->work);
+	cancel_work_sync(&thread->work);
+	if (thread->task)
+		put_task_struct(thread->task);
 }
 
-static void pvh_thread_turn(struct pvh_thread *thread, u32 credit)
+/* A policy is changed in process context. The thread may be gone by then: there is
+ * another one each time that dev->threaded is turned on.
+ */
+static void pvh_thread_change(struct pvh_thread *thread)
 {
 	struct task_struct *before;
 
-	WRITE_ONCE(thread->eager, !thread->eager);
-	thread->credit = credit;
-	/* A policy is changed in process context. The thread may be gone by then:
-	 * there is another one each time that dev->threaded is turned on.
-	 */
 	before = xchg(&thread->task, get_task_struct(current));
 	if (before)
 		put_task_struct(before);
 	schedule_work(&thread->work);
+}
+
+static void pvh_thread_count(struct pvh_thread *thread, u32 found)
+{
+	if (!thread->eager && found > 1) {
+		thread->credit = min(2 * thread->credit, PVH_PATIENCE);
+		return;
+	}
+	if (--thread->credit)
+		return;
+	thread->credit = thread->eager ? PVH_TRIAL : PVH_EAGERNESS;
+	WRITE_ONCE(thread->eager, !thread->eager);
+	pvh_thread_change(thread);
 }
 
 /**
@@ -102,15 +115,18 @@ static void pvh_thread_turn(struct pvh_thread *thread, u32 credit)
 void pvh_thread_polled(struct pvh_thread *thread,
 		       const struct napi_struct *napi, u32 work, bool last)
 {
-	if (current != napi->thread)
+	unsigned int policy;
+
+	if (current != READ_ONCE(napi->thread))
 		return;
 	thread->found += work;
 	if (!last || !thread->found)
 		return;
-	if (!thread->eager && thread->found > 1)
-		thread->credit = PVH_PATIENCE;
-	else if (!--thread->credit)
-		pvh_thread_turn(thread,
-				thread->eager ? PVH_TRIAL : PVH_EAGERNESS);
+	policy = READ_ONCE(current->policy);
+	if (policy == pvh_thread_policy(thread->eager))
+		pvh_thread_count(thread, thread->found);
+	else if (policy == pvh_thread_policy(!thread->eager))
+		/* The change is under way, or it is a new thread. */
+		pvh_thread_change(thread);
 	thread->found = 0;
 }

@@ -159,26 +159,34 @@ activity() {
 
 frames_of() { grep _frames "$1"; }
 
-policy_is() { chrt --pid "$(pgrep "^napi/$port-")" | grep "policy: $1"; }
+# The first of the port's threads
+thread() { pgrep "^napi/$port-" | head -n 1; }
+policy_is() { chrt --pid "$(thread)" | grep "policy: $1"; }
 
-# A thread that finds frames one at a time is to run at once, and one that finds many
-# if it has waited is to wait. An administrator may want it otherwise.
-POLICY_PINGS=200
+# Frames one at a time, and many
+exchanges() { on 1 "ping -q -A -c $1 $HOST4"; }
+policy_after_exchanges() { exchanges 50 && policy_is "$1"; }
+policy_after_flood() { flood 1 "$(cat "/sys/class/net/$BRIDGE/address")" && policy_is "$1"; }
+
+# A thread that finds single frames is to run at once, and one that finds many if it
+# has waited is to wait.
 threads_wait_for_batches() {
+	[ "$(nproc)" = 1 ] || skip "with a CPU of its own a thread has nobody to wait for"
+	wait_for 60 policy_after_exchanges SCHED_OTHER
+	wait_for 60 policy_after_flood SCHED_BATCH
+	wait_for 60 policy_after_exchanges SCHED_OTHER
+}
+
+# An administrator may want it otherwise. There are more exchanges than a thread is
+# eager for, and than it is patient for.
+EXCHANGES=300
+other_policies_stay() {
 	local thread
 
-	[ "$(nproc)" = 1 ] || skip "with a CPU of its own a thread has nobody to wait for"
-	on 1 "ping -q -f -c $POLICY_PINGS $HOST4"
-	wait_for 10 policy_is SCHED_OTHER
-	flood 1 "$(cat "/sys/class/net/$BRIDGE/address")"
-	wait_for 10 policy_is SCHED_BATCH
-	on 1 "ping -q -f -c $POLICY_PINGS $HOST4"
-	wait_for 10 policy_is SCHED_OTHER
-
-	thread=$(pgrep "^napi/$port-")
+	thread=$(thread)
 	at_exit "chrt --other --pid 0 $thread"
 	host chrt --fifo --pid 1 "$thread"
-	flood 1 "$(cat "/sys/class/net/$BRIDGE/address")"
+	exchanges $EXCHANGES
 	policy_is SCHED_FIFO
 }
 
@@ -306,6 +314,7 @@ run_tests settings_are_taken \
 	fixed_flood_to_host \
 	fixed_flood_to_guest \
 	threads_wait_for_batches \
+	other_policies_stay \
 	idle_costs_nothing \
 	no_lost_wake_up \
 	settings_change_under_traffic \
