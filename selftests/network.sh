@@ -101,6 +101,7 @@ guests_through_the_host() {
 routes_come_back() {
 	host ip link set "$port" down
 	[ -z "$(ip route show "$(address4 1)")" ]
+	ip route get "$(address4 1)" && fail "it is looked for elsewhere"
 	host ip link set "$port" up
 	wait_for 60 answers "$(address4 1)"
 	wait_for 60 answers "$(address6 1)"
@@ -153,7 +154,8 @@ guest_is_no_router() {
 	[ "$(cat "/proc/sys/net/ipv6/conf/$port/accept_redirects")" = 0 ]
 	[ "$(cat "/proc/sys/net/ipv4/conf/$port/accept_redirects")" = 0 ]
 	[ "$(cat /proc/sys/net/ipv6/conf/all/forwarding)" = 1 ]
-	! grep -lx 1 /proc/sys/net/ipv6/conf/*/accept_ra
+	# Interfaces, that is: "all" and "default" are left alone.
+	! grep -lx 1 /proc/sys/net/ipv6/conf/*/accept_ra | grep -v '/conf/\(all\|default\)/'
 }
 
 port_is_deleted() {
@@ -166,8 +168,9 @@ port_is_deleted() {
 	[ "$(pvethctl network show $NETWORK --json | jq '.ports | length')" = $(($(guests | wc -l) - 1)) ]
 }
 
-forwarding=$(cat /proc/sys/net/ipv6/conf/all/forwarding)
-at_exit "echo $forwarding >/proc/sys/net/ipv6/conf/all/forwarding"
+for setting in /proc/sys/net/ipv6/conf/*/accept_ra /proc/sys/net/ipv6/conf/all/forwarding; do
+	at_exit "[ ! -e $setting ] || echo $(cat "$setting") >$setting"
+done
 at_exit "pvethctl network del $NETWORK >/dev/null"
 host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 >/dev/null
 for n in $(guests); do

@@ -79,17 +79,19 @@ static json_t *add(json_t *request, struct error *err)
 
 static json_t *del(json_t *request, struct error *err)
 {
-	struct port *port = find(request, err);
-	json_t *result;
+	const char *name = get_name(request, err);
+	struct port *port = name ? port_find(name) : NULL;
+	int ret;
 
-	if (!port)
+	if (!name)
 		return NULL;
-	result = json_pack("{s:s}", "name", port->config.name);
-	if (port_del(port, err)) {
-		json_decref(result);
-		return NULL;
-	}
-	return result;
+	if (port)
+		ret = port_del(port, err);
+	else if (!parse_name("port", name, err) && state_exists(STATE_PORT, name))
+		ret = port_del_unserved(name, err);
+	else
+		ret = error_set(err, "there is no port '%s'", name);
+	return ret ? NULL : json_pack("{s:s}", "name", name);
 }
 
 static json_t *list(json_t *request, struct error *err)

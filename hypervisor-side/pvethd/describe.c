@@ -230,7 +230,7 @@ json_t *port_to_json(const struct port *port)
 {
 	json_t *json = config_to_json(&port->config);
 	struct port_status status = {};
-	const char *problem = port->problem;
+	const char *problem = *port->problem ? port->problem : port->route_problem;
 	struct link_info link = {};
 	struct error err;
 	json_t *state;

@@ -72,13 +72,17 @@ int link_del(unsigned int ifindex, struct error *err);
 /* The interface has this address of ours, without a route that comes with it. */
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
 		struct error *err);
+/* What no other route is for is unreachable. */
+int route_block(const struct prefix *prefix, struct error *err);
+int route_unblock(const struct prefix *prefix, struct error *err);
 /* To an address behind the interface, from one of ours */
 int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
 	      struct error *err);
 
 /* setting.c APIs: */
 
-bool has_ipv6(void);
+/* Not if its MTU is too small, or IPv6 is not there at all */
+bool has_ipv6(const char *interface);
 /* One of those of an interface, for IPv4 or IPv6 */
 int setting_set(int family, const char *interface, const char *name, bool on,
 		struct error *err);

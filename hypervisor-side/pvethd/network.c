@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "network.h"
 #include "pool.h"
 
@@ -23,6 +24,9 @@
 
 #define MAX_EXCLUDED		256
 
+/* RFC 8200 */
+#define MIN_IPV6_MTU		1280
+
 /**
  * struct network - a network
  * @entry: in the list of networks
@@ -30,6 +34,7 @@
  * @excluded: ranges of addresses that no port gets, as an array of strings
  * @pools: its addresses, by enum family_index; without a family if it has none
  * @host: those of the host
+ * @unserved: some of its addresses are those of ports that are not served
  */
 struct network {
 	TAILQ_ENTRY(network) entry;
@@ -37,6 +42,7 @@ struct network {
 	json_t *excluded;
 	struct pool pools[FAMILIES];
 	struct address host[FAMILIES];
+	bool unserved;
 };
 
 static TAILQ_HEAD(, network) networks = TAILQ_HEAD_INITIALIZER(networks);
@@ -292,6 +298,33 @@ static json_t *config_json(const struct network *network)
 	return json;
 }
 
+/* What of the network's is no port's, or a port's that is down, is to be unreachable,
+ * and not to be looked for by the host's default route.
+ */
+static void unblock(const struct network *network, unsigned int count)
+{
+	struct error err;
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (has_family(network, i) &&
+		    route_unblock(&network->pools[i].prefix, &err))
+			log_error("network %s: %s", network->name, err.text);
+}
+
+static int block(const struct network *network, struct error *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++) {
+		if (has_family(network, i) && route_block(&network->pools[i].prefix, err)) {
+			unblock(network, i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /**
  * network_add() - make a network
  * @json: an object with "name", "ipv4" or "ipv6" or both, and maybe "exclude"
@@ -302,10 +335,13 @@ static json_t *config_json(const struct network *network)
 json_t *network_add(json_t *json, struct error *err)
 {
 	struct network *network = network_from_json(json, err);
+	struct error ignored;
 
 	if (!network)
 		return NULL;
-	if (state_save(STATE_NETWORK, network->name, config_json(network), err)) {
+	if (state_save(STATE_NETWORK, network->name, config_json(network), err) ||
+	    block(network, err)) {
+		state_remove(STATE_NETWORK, network->name, &ignored);
 		network_free(network);
 		return NULL;
 	}
@@ -332,8 +368,12 @@ int network_del(const char *name, struct error *err)
 	if (port)
 		return error_set(err, "network %s has port %s: 'pvethctl del %s' first", name,
 				 port->config.name, port->config.name);
+	if (network->unserved)
+		return error_set(err, "network %s has ports that are not served, as the log said when pvethd started: 'pvethctl del' them, and start pvethd again",
+				 name);
 	if (state_remove(STATE_NETWORK, name, err))
 		return -1;
+	unblock(network, FAMILIES);
 	TAILQ_REMOVE(&networks, network, entry);
 	log_info("network %s: deleted", network->name);
 	network_free(network);
@@ -514,6 +554,9 @@ int network_join(struct port_config *config, struct error *err)
 	network = network_find(config->network, err);
 	if (!network)
 		return -1;
+	if (has_family(network, FAMILY_IPV6) && config->mtu && config->mtu < MIN_IPV6_MTU)
+		return error_set(err, "network %s has IPv6, which needs an MTU of %u or more",
+				 network->name, MIN_IPV6_MTU);
 	for (i = 0; i < FAMILIES; i++) {
 		ret = 0;
 		if (config->address[i].family)
@@ -567,6 +610,16 @@ void network_leave(const struct port_config *config)
 		release(find(config->network), config, FAMILIES);
 }
 
+/**
+ * network_keep() - a port's addresses are its own, though it is not served
+ * @config: the port's configuration
+ */
+void network_keep(const struct port_config *config)
+{
+	if (config->network[0])
+		find(config->network)->unserved = true;
+}
+
 static int network_load(json_t *json, struct error *err)
 {
 	struct network *network = network_from_json(json, err);
@@ -574,6 +627,8 @@ static int network_load(json_t *json, struct error *err)
 	if (!network)
 		return -1;
 	TAILQ_INSERT_TAIL(&networks, network, entry);
+	if (block(network, err))
+		log_error("network %s: %s", network->name, err->text);
 	return 0;
 }
 

@@ -20,6 +20,7 @@ void networks_close(void);
 int network_join(struct port_config *config, struct error *err);
 int network_join_again(const struct port_config *config, struct error *err);
 void network_leave(const struct port_config *config);
+void network_keep(const struct port_config *config);
 
 /* route.c APIs: */
 int route_port(const struct port *port, struct error *err);

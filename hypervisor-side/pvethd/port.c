@@ -101,13 +101,18 @@ struct port *port_of_network(const char *network, const struct port *after)
 }
 
 /* Says it once. */
-static void port_set_problem(struct port *port, const char *problem)
+static void say_problem(const struct port *port, char *known, const char *problem)
 {
-	if (!strcmp(port->problem, problem))
+	if (!strcmp(known, problem))
 		return;
-	snprintf(port->problem, sizeof(port->problem), "%s", problem);
+	snprintf(known, ERROR_TEXT, "%s", problem);
 	if (*problem)
 		log_error("%s: %s", port->config.name, problem);
+}
+
+static void port_set_problem(struct port *port, const char *problem)
+{
+	say_problem(port, port->problem, problem);
 }
 
 static int attach(struct port *port, const struct guest *guest, struct error *err)
@@ -184,9 +189,10 @@ static void port_memory_filled(struct port *port, int error)
 	struct error err;
 
 	port->filler = NULL;
-	port->filled = !error;
 	if (!error) {
+		port->filled = true;
 		port_serve(port);
+		port->filled = false;
 		return;
 	}
 	error_set(&err, "cannot get the guest's memory from %s: %s", port->config.memory_dir,
@@ -195,18 +201,19 @@ static void port_memory_filled(struct port *port, int error)
 	event_add(port->retry, &retry_after);
 }
 
-/* A guest is to have the port: 0 if it must wait for its memory. */
+/* A guest is to have the port. Returns 1 if it must wait for its memory. */
 static int port_start_new(struct port *port, struct client *client, struct error *err)
 {
-	if (port->config.direct && !port->filled) {
-		if (!port->filler)
-			port->filler = ram_fill(port, port_memory_filled, err);
-		return port->filler ? 0 : -1;
+	if (port->filler)
+		return 1;
+	if (port->config.direct && !port->filled && ram_needs_filling(&port->config)) {
+		port->filler = ram_fill(port, port_memory_filled, err);
+		return port->filler ? 1 : -1;
 	}
-	port->filled = false;
 	return port_attach_new(port, client, err);
 }
 
+/* Returns 1 if there is nothing to be said yet. */
 static int port_try(struct port *port, struct error *err)
 {
 	struct client *client;
@@ -243,11 +250,12 @@ void port_serve(struct port *port)
 	struct error err;
 	int ret;
 
-	event_del(port->retry);
 	clients_accept(port);
 	if (!port->ifindex)
 		return;
 	ret = port_try(port, &err);
+	if (ret > 0)
+		return;
 	port_set_problem(port, ret ? err.text : "");
 	/* The kernel tells when a guest is gone. */
 	if (ret && ret != -EBUSY)
@@ -267,6 +275,17 @@ static void port_is_gone(const struct port *port, struct error *err)
 		  config->name);
 }
 
+static void port_refresh_route(struct port *port)
+{
+	struct error err;
+	int ret;
+
+	ret = route_port(port, &err);
+	say_problem(port, port->route_problem, ret ? err.text : "");
+	if (ret)
+		event_add(port->retry, &retry_after);
+}
+
 /* Bring the port up to date with its interface. */
 static void port_refresh(struct port *port)
 {
@@ -275,6 +294,7 @@ static void port_refresh(struct port *port)
 	bool made = false;
 	int ret;
 
+	event_del(port->retry);
 	port->ifindex = 0;
 	ret = port->wants_link ? interface_make(port, &made, &err) : interface_find(port, &err);
 	if (made)
@@ -290,13 +310,12 @@ static void port_refresh(struct port *port)
 			port_is_gone(port, &err);
 		port_set_problem(port, err.text);
 	}
+	/* Before there is a guest, who may not be friendly */
+	if (port->ifindex)
+		port_refresh_route(port);
 	port_serve(port);
 	if (port->ifindex && port->wants_bridge)
 		interface_try_bridge(port);
-	if (port->ifindex && port->up && route_port(port, &err)) {
-		log_error("%s: %s", port->config.name, err.text);
-		event_add(port->retry, &retry_after);
-	}
 	/* If there is no interface, or no module, the kernel will tell. */
 	if (ret && (port->wants_link ? kernel_has_ports() : ret != -ENODEV))
 		event_add(port->retry, &retry_after);
@@ -400,7 +419,14 @@ struct port *port_add(struct port_config *config, struct error *err)
 	struct port *port;
 	bool made;
 
-	if (check_unique(config, err) || network_join(config, err))
+	if (check_unique(config, err))
+		return NULL;
+	if (state_exists(STATE_PORT, config->name)) {
+		error_set(err, "there is a port %s already, which is not served (the log says why): 'pvethctl del %s' gives it up",
+			  config->name, config->name);
+		return NULL;
+	}
+	if (network_join(config, err))
 		return NULL;
 	if (!config->has_mac && random_mac(config, err))
 		goto err_leave;
@@ -413,14 +439,12 @@ struct port *port_add(struct port_config *config, struct error *err)
 		error_prefix(err, "cannot change the interface %s", config->name);
 		goto err_free;
 	}
-	if (route_port(port, err))
-		goto err_link;
 	if (config->bridge[0] && interface_join_bridge(port, err))
 		goto err_link;
 	if (ram_make(&port->config, err))
 		goto err_link;
 	if (state_save(STATE_PORT, config->name, config_to_json(&port->config), err) ||
-	    clients_listen(port, err))
+	    clients_listen(port, err) || route_port(port, err))
 		goto err_state;
 	TAILQ_INSERT_TAIL(&ports, port, entry);
 	log_info("%s: added", config->name);
@@ -469,8 +493,25 @@ int port_del(struct port *port, struct error *err)
 	return 0;
 }
 
-/* A port that cannot have its interface now may have it later. One that is not served
- * has its addresses still.
+/**
+ * port_del_unserved() - give up a port that there is only a state file of
+ * @name: its name
+ * @err: receives what is wrong
+ *
+ * If it was known what addresses it had, they are free when pvethd starts again.
+ *
+ * Return: 0, or -1.
+ */
+int port_del_unserved(const char *name, struct error *err)
+{
+	if (state_remove(STATE_PORT, name, err))
+		return -1;
+	log_info("%s: deleted, which was not served", name);
+	return 0;
+}
+
+/* A port that cannot have its interface now may have it later. One whose socket cannot
+ * be made is not served, and has its addresses still.
  */
 static int port_load(json_t *json, struct error *err)
 {
@@ -488,6 +529,7 @@ static int port_load(json_t *json, struct error *err)
 		return -1;
 	if (clients_listen(port, err)) {
 		port_free(port);
+		network_keep(&config);
 		return -1;
 	}
 	TAILQ_INSERT_TAIL(&ports, port, entry);
@@ -553,4 +595,5 @@ void ports_close(void)
 		TAILQ_REMOVE(&ports, port, entry);
 		port_free(port);
 	}
+	ram_fillers_close();
 }

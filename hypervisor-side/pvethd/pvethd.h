@@ -157,9 +157,10 @@ TAILQ_HEAD(client_list, client);
  * @attached: the one whose guest is attached to the interface, if it is known
  * @attached_ifindex: which interface that was
  * @filler: allocates the guest's RAM, or NULL
- * @filled: it has, and no guest had it since
+ * @filled: it has, just now
  * @retry: tries again what failed
  * @problem: what keeps a guest from being attached, or empty
+ * @route_problem: what keeps the host from reaching it, or empty
  */
 struct port {
 	TAILQ_ENTRY(port) entry;
@@ -179,6 +180,7 @@ struct port {
 	bool filled;
 	struct event *retry;
 	char problem[ERROR_TEXT];
+	char route_problem[ERROR_TEXT];
 };
 
 /**
@@ -226,6 +228,7 @@ enum state_kind {
 int state_open(const char *dir, struct error *err);
 int state_save(enum state_kind kind, const char *name, json_t *json, struct error *err);
 int state_remove(enum state_kind kind, const char *name, struct error *err);
+bool state_exists(enum state_kind kind, const char *name);
 int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *err),
 	       struct error *err);
 
@@ -251,6 +254,8 @@ void ram_remove(const struct port_config *config);
 struct ram_filler *ram_fill(struct port *port, void (*done)(struct port *port, int error),
 			    struct error *err);
 void ram_fill_cancel(struct ram_filler *filler);
+void ram_fillers_close(void);
+bool ram_needs_filling(const struct port_config *config);
 int ram_map(const struct port_config *config, struct ram *ram, struct error *err);
 void ram_unmap(struct ram *ram);
 
@@ -280,6 +285,7 @@ struct port *port_with_address(const struct address *address);
 struct port *port_of_network(const char *network, const struct port *after);
 struct port *port_add(struct port_config *config, struct error *err);
 int port_del(struct port *port, struct error *err);
+int port_del_unserved(const char *name, struct error *err);
 void port_serve(struct port *port);
 json_t *ports_to_json(void);
 void ports_interface_changed(unsigned int ifindex, const char *name);

@@ -71,19 +71,19 @@ static int ram_prepare(int fd, const struct port_config *config, struct error *e
 				 (uint64_t)st.st_size, config->memory);
 	if (socket_owner(config, &uid, &gid, err))
 		return -1;
-	if (fchown(fd, uid, gid) || fchmod(fd, gid == (gid_t)-1 ? 0600 : 0660) ||
+	/* While it is ours: whose it is then may not be for us to change. */
+	if (fchmod(fd, gid == (gid_t)-1 ? 0600 : 0660) || fchown(fd, uid, gid) ||
 	    ftruncate(fd, config->memory))
 		return error_set(err, "%s", strerror(errno));
 	return 0;
 }
 
-static int ram_open(const struct port_config *config, int flags, struct error *err)
+/* Makes it only if @flags say so. */
+static int ram_open_path(const struct port_config *config, const char *path, int flags,
+			 struct error *err)
 {
-	char path[PATH_MAX];
 	int fd;
 
-	if (ram_path(config, path, sizeof(path)))
-		return error_set(err, "the path of the guest's memory is too long");
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
 	if (fd < 0)
 		error_set(err, "%s", strerror(errno));
@@ -96,6 +96,28 @@ static int ram_open(const struct port_config *config, int flags, struct error *e
 			unlink(path);
 	}
 	return -1;
+}
+
+/* One that is there is opened without O_CREAT, which fs.protected_regular forbids if
+ * it is another's.
+ */
+static int ram_open(const struct port_config *config, bool is_new, struct error *err)
+{
+	char path[PATH_MAX];
+
+	if (ram_path(config, path, sizeof(path)))
+		return error_set(err, "the path of the guest's memory is too long");
+	if (!is_new && !access(path, F_OK))
+		return ram_open_path(config, path, 0, err);
+	return ram_open_path(config, path, O_CREAT | O_EXCL, err);
+}
+
+static bool ram_is_allocated(int fd, const struct port_config *config)
+{
+	struct stat st;
+
+	/* In units of 512 bytes, whatever the file system's are */
+	return !fstat(fd, &st) && (uint64_t)st.st_blocks * 512 >= config->memory;
 }
 
 /**
@@ -111,7 +133,7 @@ int ram_make(const struct port_config *config, struct error *err)
 
 	if (!config->direct)
 		return 0;
-	fd = ram_open(config, O_CREAT | O_EXCL, err);
+	fd = ram_open(config, true, err);
 	if (fd < 0)
 		return -1;
 	close(fd);
@@ -132,13 +154,15 @@ void ram_remove(const struct port_config *config)
 
 /**
  * struct ram_filler - a process that allocates the file
- * @port: whose it is
+ * @entry: in the list of them
+ * @port: whose it is, or NULL if that is not interested any more
  * @pid: the process
  * @pipe_fd: a pipe that is closed at its other end when the process ends
  * @ended: so it has
  * @done: is told of it
  */
 struct ram_filler {
+	LIST_ENTRY(ram_filler) entry;
 	struct port *port;
 	pid_t pid;
 	int pipe_fd;
@@ -146,18 +170,25 @@ struct ram_filler {
 	void (*done)(struct port *port, int error);
 };
 
-/* The child has nothing of what others wait to be closed. It ends with an errno. */
-static void __attribute__((noreturn)) fill(int fd, int pipe_fd, uint64_t bytes)
+static LIST_HEAD(, ram_filler) fillers = LIST_HEAD_INITIALIZER(fillers);
+
+/* The child has nothing of what others wait to be closed, and no signals to handle.
+ * It ends with @parent, or with an errno.
+ */
+static void __attribute__((noreturn))
+fill(int fd, int pipe_fd, uint64_t bytes, pid_t parent)
 {
 	enum { FILE_FD = STDERR_FILENO + 1, PIPE_FD, FIRST_FREE_FD };
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(ECHILD);
 	/* One of the two may be where the other is to go. */
 	fd = fcntl(fd, F_DUPFD, FIRST_FREE_FD);
 	pipe_fd = fcntl(pipe_fd, F_DUPFD, FIRST_FREE_FD);
 	if (fd < 0 || pipe_fd < 0 || dup2(fd, FILE_FD) < 0 || dup2(pipe_fd, PIPE_FD) < 0)
 		_exit(errno);
 	close_range(FIRST_FREE_FD, ~0U, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	_exit(posix_fallocate(FILE_FD, 0, bytes));
 }
 
@@ -167,6 +198,7 @@ static int filler_end(struct ram_filler *filler)
 
 	if (waitpid(filler->pid, &status, 0) == filler->pid && WIFEXITED(status))
 		error = WEXITSTATUS(status);
+	LIST_REMOVE(filler, entry);
 	event_free(filler->ended);
 	close(filler->pipe_fd);
 	free(filler);
@@ -178,27 +210,37 @@ static void filler_ended(evutil_socket_t fd, short what, void *arg)
 	struct ram_filler *filler = arg;
 	struct port *port = filler->port;
 	void (*done)(struct port *port, int error) = filler->done;
+	int error = filler_end(filler);
 
 	(void)fd;
 	(void)what;
-	done(port, filler_end(filler));
+	if (port)
+		done(port, error);
 }
 
 /* @pipe_fds is closed by the caller if this fails. */
 static int filler_start(struct ram_filler *filler, int fd, const int *pipe_fds,
 			uint64_t bytes)
 {
+	pid_t parent = getpid();
+	sigset_t all, before;
+
 	filler->pipe_fd = pipe_fds[0];
 	filler->ended = event_new(ports_base(), filler->pipe_fd, EV_READ, filler_ended, filler);
 	if (!filler->ended || event_add(filler->ended, NULL)) {
 		errno = ENOMEM;
 		goto fail;
 	}
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	filler->pid = fork();
 	if (!filler->pid)
-		fill(fd, pipe_fds[1], bytes);
-	if (filler->pid > 0)
+		fill(fd, pipe_fds[1], bytes, parent);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (filler->pid > 0) {
+		LIST_INSERT_HEAD(&fillers, filler, entry);
 		return 0;
+	}
 
 fail:
 	if (filler->ended)
@@ -222,7 +264,7 @@ struct ram_filler *ram_fill(struct port *port, void (*done)(struct port *port, i
 	struct ram_filler *filler;
 	int fd, pipe_fds[2];
 
-	fd = ram_open(&port->config, O_CREAT, err);
+	fd = ram_open(&port->config, false, err);
 	if (fd < 0)
 		return NULL;
 	filler = calloc(1, sizeof(*filler));
@@ -254,8 +296,38 @@ void ram_fill_cancel(struct ram_filler *filler)
 {
 	if (!filler)
 		return;
+	/* It has to give back first what it has. */
 	kill(filler->pid, SIGKILL);
-	filler_end(filler);
+	filler->port = NULL;
+}
+
+/**
+ * ram_fillers_close() - wait for all that were cancelled
+ */
+void ram_fillers_close(void)
+{
+	while (!LIST_EMPTY(&fillers))
+		filler_end(LIST_FIRST(&fillers));
+}
+
+/**
+ * ram_needs_filling() - would ram_map() take a while?
+ * @config: of the port, in direct mode
+ *
+ * Return: false as well if something is wrong, which ram_map() will say.
+ */
+bool ram_needs_filling(const struct port_config *config)
+{
+	struct error ignored;
+	bool needs;
+	int fd;
+
+	fd = ram_open(config, false, &ignored);
+	if (fd < 0)
+		return false;
+	needs = !ram_is_allocated(fd, config);
+	close(fd);
+	return needs;
 }
 
 /**
@@ -274,10 +346,11 @@ int ram_map(const struct port_config *config, struct ram *ram, struct error *err
 	memset(ram, 0, sizeof(*ram));
 	if (!config->direct)
 		return 0;
-	fd = ram_open(config, O_CREAT, err);
+	fd = ram_open(config, false, err);
 	if (fd < 0)
 		return -1;
-	error = posix_fallocate(fd, 0, config->memory);
+	/* That it is takes a while to find out. */
+	error = ram_is_allocated(fd, config) ? 0 : posix_fallocate(fd, 0, config->memory);
 	if (!error) {
 		ram->addr = mmap(NULL, config->memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (ram->addr == MAP_FAILED)

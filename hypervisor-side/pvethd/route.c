@@ -3,9 +3,9 @@
  * A port in a network, as the host's network has it: routed
  *
  * The host has its address of the network on each of the ports, and a route to each
- * guest. It answers for all other addresses of the network (proxy ARP), so that a
- * guest that takes them for neighbours reaches them through the host as well. In IPv6
- * nobody is told that they were neighbours.
+ * guest. It answers for the other guests (proxy ARP), so that one that takes them for
+ * neighbours reaches them through the host as well. In IPv6 nobody is told that they
+ * were neighbours.
  *
  * What is there already stays as it is: all of this may be done again at any time, as
  * it must when an interface was down, which costs it its routes.
@@ -46,11 +46,9 @@ static int route_family(const struct port *port, const struct prefix *prefix,
 			const struct address *host, const struct address *guest,
 			struct error *err)
 {
-	int ret;
+	int ret = 0;
 
-	if (guest->family == AF_INET)
-		ret = set_all(port->config.name, AF_INET, settings_ipv4, err);
-	else
+	if (guest->family == AF_INET6)
 		ret = forward_ipv6(err);
 	if (!ret)
 		ret = address_set(port->ifindex, host, prefix->length, err);
@@ -61,7 +59,7 @@ static int route_family(const struct port *port, const struct prefix *prefix,
 
 /**
  * route_port() - have the host reach the guest of a port
- * @port: the port, whose interface is there and up
+ * @port: the port, whose interface is there. While it is down, this is only prepared.
  * @err: receives what is wrong
  *
  * Return: 0, also if it is in no network, or a negative errno.
@@ -80,8 +78,10 @@ int route_port(const struct port *port, struct error *err)
 	network = network_find(config->network, err);
 	if (!network)
 		return -1;
-	ret = has_ipv6() ? set_all(config->name, AF_INET6, settings_ipv6, err) : 0;
-	for (i = 0; !ret && i < FAMILIES; i++)
+	ret = set_all(config->name, AF_INET, settings_ipv4, err);
+	if (!ret && has_ipv6(config->name))
+		ret = set_all(config->name, AF_INET6, settings_ipv6, err);
+	for (i = 0; !ret && port->up && i < FAMILIES; i++)
 		if (network_prefix(network, i, &prefix, &host))
 			ret = route_family(port, &prefix, &host, &config->address[i], err);
 	if (ret)

@@ -168,6 +168,45 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 	return ret;
 }
 
+/* Least of all */
+#define BLOCK_METRIC	0x7fffffff
+
+static int block_request(const struct prefix *prefix, uint16_t type, uint16_t flags,
+			 struct error *err)
+{
+	char buffer[NETLINK_MESSAGE], text[PREFIX_TEXT];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct rtmsg *rtm;
+	int ret;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = flags;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = prefix->address.family;
+	rtm->rtm_dst_len = prefix->length;
+	rtm->rtm_table = RT_TABLE_MAIN;
+	rtm->rtm_protocol = RTPROT_STATIC;
+	rtm->rtm_type = RTN_UNREACHABLE;
+	put_address(nlh, RTA_DST, &prefix->address);
+	mnl_attr_put_u32(nlh, RTA_PRIORITY, BLOCK_METRIC);
+	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
+	if (ret) {
+		prefix_format(prefix, text);
+		error_prefix(err, "the route to %s", text);
+	}
+	return ret;
+}
+
+int route_block(const struct prefix *prefix, struct error *err)
+{
+	return block_request(prefix, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, err);
+}
+
+int route_unblock(const struct prefix *prefix, struct error *err)
+{
+	return block_request(prefix, RTM_DELROUTE, 0, err);
+}
+
 int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
 	      struct error *err)
 {

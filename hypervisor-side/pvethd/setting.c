@@ -57,9 +57,17 @@ int setting_set(int family, const char *interface, const char *name, bool on,
 	return write_setting(path, on ? '1' : '0', err);
 }
 
-bool has_ipv6(void)
+bool has_ipv6(const char *interface)
 {
-	return !access(FORWARDING, F_OK);
+	char path[MAX_PATH];
+
+	snprintf(path, sizeof(path), SYSCTL "ipv6/conf/%s", interface);
+	return !access(path, F_OK);
+}
+
+static bool is_interface(const char *path)
+{
+	return !strstr(path, "/conf/all/") && !strstr(path, "/conf/default/");
 }
 
 /* Who listened to routers must be told to go on with that when he becomes one: 2
@@ -74,7 +82,7 @@ static int keep_routers(struct error *err)
 	if (glob(ACCEPT_RA, 0, NULL, &found))
 		return 0;
 	for (i = 0; i < found.gl_pathc && !ret; i++) {
-		if (read_setting(found.gl_pathv[i]) == '1')
+		if (is_interface(found.gl_pathv[i]) && read_setting(found.gl_pathv[i]) == '1')
 			ret = write_setting(found.gl_pathv[i], '2', err);
 		/* The interface may have gone meanwhile. */
 		if (ret == -ENOENT)

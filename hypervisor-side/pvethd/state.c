@@ -165,6 +165,19 @@ int state_remove(enum state_kind kind, const char *name, struct error *err)
 	return 0;
 }
 
+/**
+ * state_exists() - is there a state file, of use or not?
+ * @kind: of what
+ * @name: its name
+ */
+bool state_exists(enum state_kind kind, const char *name)
+{
+	char file[STATE_NAME];
+
+	name_file(kind, name, file);
+	return !faccessat(state_fd, file + 1, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
 static json_t *read_json(const char *file, struct error *err)
 {
 	json_error_t jerr;

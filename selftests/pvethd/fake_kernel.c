@@ -21,6 +21,7 @@
  *	up NAME			it is up
  *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
+ *	blocked			prefixes that are unreachable
  *	kicks NAME		counts of the doorbells that the guest rang
  *	call NAME VECTOR	ring the guest
  *	write NAME TEXT		write into the window
@@ -60,6 +61,7 @@ static unsigned int last_ifindex = 100;
 static bool loaded = true;
 static bool quiet;
 static int fail_attach, fail_add, fail_get, fail_route;
+static char blocked[1024];
 static struct event *command_event, *report_event;
 
 static struct fake_link *find(const char *name)
@@ -171,6 +173,7 @@ int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 		return fail(ENODEV, err);
 	if (mtu)
 		link->info.mtu = mtu;
+	link->info.up = true;
 	return 0;
 }
 
@@ -238,9 +241,34 @@ int route_set(unsigned int ifindex, const struct address *to, const struct addre
 	return 0;
 }
 
-bool has_ipv6(void)
+bool has_ipv6(const char *interface)
 {
-	return true;
+	struct fake_link *link = find(interface);
+
+	return link && link->info.mtu >= 1280;
+}
+
+int route_block(const struct prefix *prefix, struct error *err)
+{
+	char text[PREFIX_TEXT];
+
+	if (fail_route)
+		return fail(fail_route, err);
+	prefix_format(prefix, text);
+	remember(blocked, sizeof(blocked), text);
+	return 0;
+}
+
+int route_unblock(const struct prefix *prefix, struct error *err)
+{
+	char text[PREFIX_TEXT], *at;
+
+	prefix_format(prefix, text);
+	at = strstr(blocked, text);
+	if (!at)
+		return fail(ESRCH, err);
+	memset(at, '-', strlen(text));
+	return 0;
 }
 
 int setting_set(int family, const char *interface, const char *name, bool on,
@@ -407,6 +435,9 @@ static void run_command(const char *line)
 		make_link(first, second, third, 1400);
 	} else if (!strcmp(command, "fail")) {
 		set_failure(first, atoi(second));
+	} else if (!strcmp(command, "blocked")) {
+		puts(blocked);
+		return;
 	} else if (!strcmp(command, "quiet")) {
 		quiet = atoi(first);
 	} else if (!strcmp(command, "changed")) {

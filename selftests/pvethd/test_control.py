@@ -179,7 +179,7 @@ def test_direct_fill(daemon):
         qemu = Qemu(port)
         wait_for(lambda: children(daemon), 'a process')
         daemon.ctl('del', 'vm1')
-        check_equal(children(daemon), [], 'processes')
+        wait_for(lambda: not children(daemon), 'the process has ended')
         qemu.close()
         check_equal(len(daemon.files()) < files, True, 'files')
         # and with pvethd.
@@ -188,6 +188,7 @@ def test_direct_fill(daemon):
         pid = wait_for(lambda: children(daemon), 'a process')[0]
         daemon.kill()
         wait_for(lambda: not os.path.exists(f'/proc/{pid}'), 'the process has ended')
+        check_equal(os.stat(ram).st_blocks * 512 < 2 << 30, True, 'it has not gone on')
         qemu.close()
 
 

@@ -178,6 +178,7 @@ def test_wanted_addresses(daemon):
             (['--network', 'blue', '--ipv4', '10.1.0.4/29'], 2, 'not an IPv4 address'),
             # Found out when it has its addresses
             (['--network', 'blue', '--bridge', 'br0'], 1, 'no bridge'),
+            (['--network', 'blue', '--mtu', '1279'], 1, '1280'),
             (['--network', 'blue', '--socket-user', 'no-such-user'], 1, 'no-such-user')]:
         daemon.fails_with(['add', 'vm2', *args], *words, status=status)
     check_equal(show_network(daemon, 'blue'), before, 'network')
@@ -204,9 +205,9 @@ def test_routes(daemon):
     routes = f'{both["ipv4"]}<10.1.0.1', f'{both["ipv6"]}<fd00:1::1'
     check('vm1', *addresses, *routes, 'IPv4.forwarding=1', 'IPv4.proxy_arp=1',
           'IPv4.accept_redirects=0', 'IPv6.accept_ra=0')
-    check_equal(network('vm2'), ['fd00:2::1/64', f'{one["ipv6"]}<fd00:2::1',
-                                 'IPv6.accept_ra=0', 'IPv6.accept_redirects=0'],
-                'network of vm2')
+    check('vm2', 'fd00:2::1/64', f'{one["ipv6"]}<fd00:2::1', 'IPv6.accept_ra=0',
+          'IPv6.accept_redirects=0', 'IPv4.accept_redirects=0')
+    check_equal(sum('/' in word or '<' in word for word in network('vm2')), 2, 'of vm2')
     check_equal(network('vm3'), [], 'network of a port in none')
     # Without an interface that is up there are no routes; they come back with it,
     daemon.kernel('down vm1')
@@ -227,14 +228,29 @@ def test_routes(daemon):
     daemon.kernel('down vm1')
     daemon.kernel('fail route 12')
     daemon.kernel('up vm1')
-    wait_for(lambda: 'vm1: cannot route to the guest' in daemon.log(), 'a complaint')
+    check_contains(wait_for(lambda: daemon.show('vm1')['problem'], 'a problem'),
+                   'cannot route to the guest')
     daemon.kernel('fail route 0')
     check('vm1', *routes)
+    wait_for(lambda: daemon.show('vm1')['problem'] is None, 'no problem')
+    check_equal(daemon.log().count('vm1: cannot route'), 1, 'complaints')
     # or there is no port.
     daemon.kernel('fail route 12')
     daemon.fails_with(['add', 'vm4', '--network', 'blue'], 'cannot route to the guest')
     check_equal(daemon.kernel('show vm4'), 'none', 'interface')
     check_equal(show_network(daemon, 'blue')['free_ipv4'], 252, 'free addresses')
+    daemon.fails_with(['network', 'add', 'green', '--ipv4', '10.9.0.0/24'],
+                      'the test says so')
+    daemon.fails_with(['network', 'show', 'green'], 'no network')
+    daemon.kernel('fail route 0')
+    # What is nobody's is nowhere.
+    check_equal(sorted(daemon.kernel('blocked').split()),
+                ['10.1.0.0/24', 'fd00:1::/64', 'fd00:2::/64'], 'prefixes that are unreachable')
+    for name in 'vm1', 'vm2':
+        daemon.ctl('del', name)
+    daemon.ctl('network', 'del', 'blue')
+    check_equal([word for word in daemon.kernel('blocked').split() if word[0] != '-'],
+                ['fd00:2::/64'], 'prefixes that are unreachable')
 
 
 def test_full_network(daemon):
@@ -283,8 +299,18 @@ def test_bad_network_state(daemon):
                   'user.json is not usable', 'green.network is not usable, and its network not',
                   'red.network is not usable']:
         check_contains(log, words)
-    # The port that is not served has it.
+    # The port that is not served has it, and its name.
     daemon.fails_with(['add', 'vm1', '--network', 'blue'], 'full')
+    daemon.fails_with(['add', 'user'], 'not served', 'pvethctl del user')
+    daemon.fails_with(['network', 'del', 'blue'], 'not served')
+    for name in 'half', 'lost', 'stray', 'hosts', 'user':
+        daemon.ctl('del', name)
+    daemon.fails_with(['del', 'user'], "no port 'user'")
+    daemon.stop()
+    daemon.start()
+    daemon.add('vm1', '--network', 'blue')
+    daemon.ctl('del', 'vm1')
+    daemon.ctl('network', 'del', 'blue')
 
 
 def run_at_random(daemon, said, stop):
@@ -319,11 +345,15 @@ def test_killed_at_random(daemon):
     daemon.start()
     add_network(daemon, 'blue', '--ipv4', '10.1.0.0/28', '--ipv6', 'fd00:1::/124')
     said, kept = {}, 0
+    start = time.monotonic()
+    daemon.add('vm0', '--network', 'blue')
+    # Some requests, however slow the machine is
+    span = 2 * (time.monotonic() - start)
     for _ in range(KILLS):
         stop = threading.Event()
         thread = threading.Thread(target=run_at_random, args=(daemon, said, stop))
         thread.start()
-        time.sleep(random.uniform(0, 0.02))
+        time.sleep(random.uniform(0, span))
         daemon.process.send_signal(signal.SIGKILL)
         stop.set()
         thread.join(PATIENCE)
