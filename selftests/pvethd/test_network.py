@@ -349,6 +349,7 @@ def test_killed_at_random(daemon):
     daemon.add('vm0', '--network', 'blue')
     # Some requests, however slow the machine is
     span = 2 * (time.monotonic() - start)
+    daemon.ctl('del', 'vm0')
     for _ in range(KILLS):
         stop = threading.Event()
         thread = threading.Thread(target=run_at_random, args=(daemon, said, stop))
