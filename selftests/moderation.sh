@@ -15,8 +15,8 @@ FLOOD_FRAMES=20000
 # fixed wait, and where the wait adapts, which takes its time
 FIXED_FRAMES=8 FIXED_US=500
 ADAPTIVE_FRAMES=4
-# Those of a slow guest are far apart: with the longest wait there is, fewer share one
-[ $patience = 1 ] || FIXED_FRAMES=2 FIXED_US=1000
+# Those of a slow sender are far apart: with the longest wait there is, fewer share one
+[ $patience = 1 ] || FIXED_FRAMES=2 FIXED_US=1000 ADAPTIVE_FRAMES=2
 IDLE_SECONDS=3
 
 # Of the port and of the card
