@@ -486,6 +486,9 @@ int port_del(struct port *port, struct error *err)
 	if (state_remove(STATE_PORT, name, err))
 		return -1;
 	network_leave(&port->config);
+	/* Who allocates the file has it locked, and it could not be removed before. */
+	ram_fill_cancel(port->filler);
+	port->filler = NULL;
 	ram_remove(&port->config);
 	log_info("%s: deleted", name);
 	TAILQ_REMOVE(&ports, port, entry);

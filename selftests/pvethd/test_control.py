@@ -178,8 +178,12 @@ def test_direct_fill(daemon):
         os.truncate(ram, 0)
         qemu = Qemu(port)
         wait_for(lambda: children(daemon), 'a process')
-        daemon.ctl('del', 'vm1')
-        wait_for(lambda: not children(daemon), 'the process has ended')
+        with open(ram, 'rb') as file:
+            # At once: pvethctl takes longer to start.
+            daemon.request(b'{"command": "del", "name": "vm1"}\n')
+            wait_for(lambda: not children(daemon), 'the process has ended')
+            check_equal(os.fstat(file.fileno()).st_blocks * 512 < 2 << 30, True,
+                        'it was ended, and was not done')
         qemu.close()
         check_equal(len(daemon.files()) < files, True, 'files')
         # and with pvethd.
