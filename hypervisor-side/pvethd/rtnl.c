@@ -168,71 +168,77 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 	return ret;
 }
 
-/* Least of all */
-#define BLOCK_METRIC	0x7fffffff
-
-static int block_request(const struct prefix *prefix, uint16_t type, uint16_t flags,
-			 struct error *err)
+static struct nlmsghdr *route_request(char *buffer, uint16_t type, uint16_t flags,
+				      const struct address *to, unsigned int length)
 {
-	char buffer[NETLINK_MESSAGE], text[PREFIX_TEXT];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
 	struct rtmsg *rtm;
-	int ret;
 
 	nlh->nlmsg_type = type;
 	nlh->nlmsg_flags = flags;
 	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
-	rtm->rtm_family = prefix->address.family;
-	rtm->rtm_dst_len = prefix->length;
+	rtm->rtm_family = to->family;
+	rtm->rtm_dst_len = length;
 	rtm->rtm_table = RT_TABLE_MAIN;
 	rtm->rtm_protocol = RTPROT_STATIC;
-	rtm->rtm_type = RTN_UNREACHABLE;
-	put_address(nlh, RTA_DST, &prefix->address);
-	mnl_attr_put_u32(nlh, RTA_PRIORITY, BLOCK_METRIC);
+	put_address(nlh, RTA_DST, to);
+	return nlh;
+}
+
+static int route_send(struct nlmsghdr *nlh, const char *to, struct error *err)
+{
+	int ret;
+
 	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
-	if (ret) {
-		prefix_format(prefix, text);
-		error_prefix(err, "the route to %s", text);
-	}
+	if (ret)
+		error_prefix(err, "the route to %s", to);
 	return ret;
+}
+
+/* Least of all */
+#define BLOCK_METRIC	0x7fffffff
+
+static int block_send(const struct prefix *prefix, uint16_t type, uint16_t flags,
+		      struct error *err)
+{
+	char buffer[NETLINK_MESSAGE], text[PREFIX_TEXT];
+	struct nlmsghdr *nlh;
+	struct rtmsg *rtm;
+
+	nlh = route_request(buffer, type, flags, &prefix->address, prefix->length);
+	rtm = mnl_nlmsg_get_payload(nlh);
+	rtm->rtm_type = RTN_UNREACHABLE;
+	mnl_attr_put_u32(nlh, RTA_PRIORITY, BLOCK_METRIC);
+	prefix_format(prefix, text);
+	return route_send(nlh, text, err);
 }
 
 int route_block(const struct prefix *prefix, struct error *err)
 {
-	return block_request(prefix, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, err);
+	return block_send(prefix, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, err);
 }
 
 int route_unblock(const struct prefix *prefix, struct error *err)
 {
-	return block_request(prefix, RTM_DELROUTE, 0, err);
+	return block_send(prefix, RTM_DELROUTE, 0, err);
 }
 
 int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
 	      struct error *err)
 {
 	char buffer[NETLINK_MESSAGE], text[ADDRESS_TEXT];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *nlh;
 	struct rtmsg *rtm;
-	int ret;
 
-	nlh->nlmsg_type = RTM_NEWROUTE;
-	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
-	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
-	rtm->rtm_family = to->family;
-	rtm->rtm_dst_len = family_bits(to->family);
-	rtm->rtm_table = RT_TABLE_MAIN;
-	rtm->rtm_protocol = RTPROT_STATIC;
+	nlh = route_request(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, to,
+			    family_bits(to->family));
+	rtm = mnl_nlmsg_get_payload(nlh);
 	rtm->rtm_scope = to->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	rtm->rtm_type = RTN_UNICAST;
-	put_address(nlh, RTA_DST, to);
 	put_address(nlh, RTA_PREFSRC, from);
 	mnl_attr_put_u32(nlh, RTA_OIF, ifindex);
-	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
-	if (ret) {
-		address_format(to, text);
-		error_prefix(err, "the route to %s", text);
-	}
-	return ret;
+	address_format(to, text);
+	return route_send(nlh, text, err);
 }
 
 static void link_notification(const struct nlmsghdr *nlh)
