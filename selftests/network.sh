@@ -158,12 +158,59 @@ guest_is_no_router() {
 	! grep -lx 1 /proc/sys/net/ipv6/conf/*/accept_ra | grep -v '/conf/\(all\|default\)/'
 }
 
+# filtered_out N: lines of REASON COUNT, of what the host's filter dropped
+filtered_out() {
+	pvethctl show "$(port "$1")" --json |
+		jq -r '.filtered_out | to_entries[] | "\(.key) \(.value)"'
+}
+
+honest_frames_pass() {
+	filtered_out 1 >"$TMPDIR/before"
+	host_and_guest
+	# Neighbours are found anew, and addresses are not duplicates.
+	on 1 "ip neighbour flush dev $(guest_if 1)"
+	on 1 "ip address replace $(address6 1)/128 dev $(guest_if 1)"
+	host ip neighbour flush dev "$port"
+	host_and_guest
+	filtered_out 1 | diff "$TMPDIR/before" -
+}
+
+# spoof: guest 1 sends frames of all kinds, and each counts as it ought to
+spoof() {
+	filtered_out 1 >"$TMPDIR/before"
+	on 1 "$lib_dir/spoof.py $(guest_if 1) $(port_field 1 mac) $(address4 1) $(address6 1) \
+		$(cat "/sys/class/net/$port/address") ${HOST[*]}" >"$TMPDIR/sent"
+	grep -q ^passes "$TMPDIR/sent"
+	awk -F '\t' 'NR == FNR { sent[$1]++; next }
+		{ split($0, before, " "); print before[1], before[2] + sent[before[1]] }' \
+		"$TMPDIR/sent" "$TMPDIR/before" >"$TMPDIR/wanted"
+	! diff -q "$TMPDIR/before" "$TMPDIR/wanted" || fail "nothing would be dropped"
+	filtered_out 1 | diff "$TMPDIR/wanted" - || fail "sent: $(cat "$TMPDIR/sent")"
+}
+
+spoofed_frames_are_dropped() {
+	spoof
+	host_and_guest
+}
+
+filter_is_there() { nft list chain netdev pveth "port/$port" | grep "goto drop/ipv6"; }
+
+# As firewalls do it when they are loaded again
+filter_outlives_a_flush() {
+	host nft flush ruleset
+	wait_for 30 filter_is_there
+	spoof
+	host_and_guest
+}
+
 port_is_deleted() {
 	local address4 address6
 
 	address4=$(address4 1) address6=$(address6 1)
 	at_exit join_network 1
 	unplug 1
+	! nft list chain netdev pveth "port/$port" || fail "its filter is still there"
+	! nft list table netdev pveth | grep "\"$port\"" || fail "its counters are still there"
 	[ -z "$(ip route show "$address4"; ip -6 route show "$address6")" ]
 	[ "$(pvethctl network show $NETWORK --json | jq '.ports | length')" = $(($(guests | wc -l) - 1)) ]
 }
@@ -186,4 +233,7 @@ run_tests each_has_its_own \
 	pvethd_may_go \
 	to_the_outside_and_back \
 	guest_is_no_router \
+	honest_frames_pass \
+	spoofed_frames_are_dropped \
+	filter_outlives_a_flush \
 	port_is_deleted

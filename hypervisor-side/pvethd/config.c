@@ -119,12 +119,49 @@ static int range_check(json_int_t value, json_int_t min, json_int_t max, const c
 	return 0;
 }
 
+static const char * const allow_names[] = { "all", "vlan", "link-local" };
+
+/* An array of names into bits, which are the names' places above */
+static int set_allow(struct port_config *config, json_t *array, struct error *err)
+{
+	const char *name;
+	json_t *item;
+	size_t i, k;
+
+	if (array && !json_is_array(array))
+		return error_set(err, "what is allowed must be a list");
+	json_array_foreach(array, i, item) {
+		name = json_string_value(item);
+		for (k = 0; k < COUNT(allow_names); k++)
+			if (name && !strcmp(name, allow_names[k]))
+				break;
+		if (k == COUNT(allow_names))
+			return error_set(err, "'%.40s' cannot be allowed: all, vlan or link-local can",
+					 name ? name : "");
+		config->allow |= 1 << k;
+	}
+	return 0;
+}
+
+static json_t *allow_to_json(const struct port_config *config)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < COUNT(allow_names); i++)
+		if (config->allow & 1 << i)
+			json_array_append_new(array, json_string(allow_names[i]));
+	return array;
+}
+
 static int set_network(struct port_config *config, const char *network, const char *ipv4,
-		       const char *ipv6, struct error *err)
+		       const char *ipv6, json_t *allow, struct error *err)
 {
 	if (!network) {
 		if (ipv4 || ipv6)
 			return error_set(err, "an address is one of a network: --network NAME");
+		if (allow)
+			return error_set(err, "the guest of a port without a network may send anything: leave out --allow, or use --network NAME");
 		return 0;
 	}
 	if (parse_name("network", network, err))
@@ -132,6 +169,8 @@ static int set_network(struct port_config *config, const char *network, const ch
 	if (config->bridge[0])
 		return error_set(err, "a port of a network is routed, and in no bridge: leave out --network or --bridge");
 	strcpy(config->network, network);
+	if (set_allow(config, allow, err))
+		return -1;
 	if ((ipv4 && address_parse(ipv4, AF_INET, &config->address[FAMILY_IPV4], err)) ||
 	    (ipv6 && address_parse(ipv6, AF_INET6, &config->address[FAMILY_IPV6], err)))
 		return -1;
@@ -162,15 +201,17 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	const char *memory_dir = DEFAULT_MEMORY_DIR, *machine = DEFAULT_MACHINE;
 	const char *network = NULL, *ipv4 = NULL, *ipv6 = NULL;
 	json_int_t queues = 1, mtu = 0, window_size = 0, memory = 0;
+	json_t *allow = NULL;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
-			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?s}",
+			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?o}",
 			   "name", &name, "mac", &mac, "queues", &queues, "mtu", &mtu,
 			   "window_size", &window_size, "mode", &mode, "memory", &memory,
 			   "memory_dir", &memory_dir, "machine", &machine, "bridge", &bridge,
 			   "socket_user", &user, "socket_group", &group,
-			   "network", &network, "ipv4", &ipv4, "ipv6", &ipv6))
+			   "network", &network, "ipv4", &ipv4, "ipv6", &ipv6,
+			   "allow", &allow))
 		return error_set(err, "not a port's configuration: %s", jerr.text);
 
 	memset(config, 0, sizeof(*config));
@@ -208,7 +249,7 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	config->has_mac = mac;
 	if (mac && parse_mac(mac, config->mac, err))
 		return -1;
-	return set_network(config, network, ipv4, ipv6, err);
+	return set_network(config, network, ipv4, ipv6, allow, err);
 }
 
 /**
@@ -238,6 +279,8 @@ json_t *config_to_json(const struct port_config *config)
 		json_object_set_new(json, "network", json_string(config->network));
 		set_address(json, "ipv4", &config->address[FAMILY_IPV4]);
 		set_address(json, "ipv6", &config->address[FAMILY_IPV6]);
+		if (config->allow)
+			json_object_set_new(json, "allow", allow_to_json(config));
 	}
 	if (json && config->direct) {
 		json_object_set_new(json, "memory", json_integer(config->memory));

@@ -105,7 +105,10 @@ static json_t *show(json_t *request, struct error *err)
 {
 	struct port *port = find(request, err);
 
-	return port ? port_to_json(port) : NULL;
+	if (!port)
+		return NULL;
+	filters_count();
+	return port_to_json(port);
 }
 
 static json_t *add_network(json_t *request, struct error *err)
@@ -159,8 +162,7 @@ static json_t *run(json_t *request, struct error *err)
 		error_set(err, "not a request: it has no \"command\"");
 		return NULL;
 	}
-	for (command = commands; command < commands + sizeof(commands) / sizeof(*commands);
-	     command++)
+	for (command = commands; command < commands + COUNT(commands); command++)
 		if (!strcmp(name, command->name))
 			return command->run(request, err);
 	error_set(err, "there is no command '%.40s'", name);

@@ -44,6 +44,9 @@ static const char usage[] =
 "  --network NETWORK    give the guest addresses of this network, and route them\n"
 "  --ipv4 ADDRESS       the one that it is to have [one that is free]\n"
 "  --ipv6 ADDRESS       the same\n"
+"  --allow WHAT         in a network: let the guest send vlan (tagged frames),\n"
+"                       link-local (from any such IPv6 address), or all; may be given\n"
+"                       several times [its own addresses only]\n"
 "  --mac MAC            the guest's MAC address [random, or the network's choice]\n"
 "  --queues N           queue pairs, 1 to 16 [1]\n"
 "  --window-size SIZE   memory shared with the guest, a power of two [4M for each\n"
@@ -182,6 +185,7 @@ enum {
 	OPTION_IPV6,
 	OPTION_EXCLUDE,
 	OPTION_NETWORK,
+	OPTION_ALLOW,
 	OPTION_MAC,
 	OPTION_QUEUES,
 	OPTION_WINDOW_SIZE,
@@ -204,6 +208,7 @@ static const struct option options[] = {
 	{ "ipv6", required_argument, NULL, OPTION_IPV6 },
 	{ "exclude", required_argument, NULL, OPTION_EXCLUDE },
 	{ "network", required_argument, NULL, OPTION_NETWORK },
+	{ "allow", required_argument, NULL, OPTION_ALLOW },
 	{ "mac", required_argument, NULL, OPTION_MAC },
 	{ "queues", required_argument, NULL, OPTION_QUEUES },
 	{ "window-size", required_argument, NULL, OPTION_WINDOW_SIZE },
@@ -311,6 +316,9 @@ static void add_option(json_t *request, enum object object, int option, const ch
 		name = "--network";
 		ret = parse_name("network", value, &err);
 		json_object_set_new(request, "network", json_string(value));
+		break;
+	case OPTION_ALLOW:
+		append(request, "allow", value);
 		break;
 	case OPTION_MAC:
 		name = "--mac";

@@ -46,8 +46,6 @@ static const char *const stat_names[] = {
 	[PVETH_A_PORT_STATS_PROTOCOL_ERRORS] = "protocol_errors",
 };
 
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
-
 /* A kernel that is newer than this daemon may have others. */
 static json_t *name_of(const char *const *names, size_t count, uint32_t value)
 {
@@ -259,6 +257,7 @@ json_t *port_to_json(const struct port *port)
 	set(json, "guest_mtu", json_integer(status.guest_mtu));
 	set(json, "guest_mac", mac_to_json(status.guest_current_mac));
 	set(json, "stats", stats_to_json(status.stats));
+	set(json, "filtered_out", filter_to_json(port));
 	set(json, "socket", json_string(port->socket));
 	set(json, "qemu_args", qemu_args(port));
 	set(json, "libvirt_xml", libvirt_xml(port));

@@ -3,8 +3,8 @@
  * The kernel as pvethd sees it
  *
  * All that pvethd asks of the kernel's network goes through here. netlink.c,
- * rtnl.c, genl.c and setting.c are the real kernel; selftests/pvethd/fake_kernel.c is
- * another for tests. The functions return a negative errno.
+ * rtnl.c, genl.c, nft.c and setting.c are the real kernel; selftests/pvethd/fake_kernel.c
+ * is another for tests. The functions return a negative errno.
  */
 #ifndef _PVETHD_KERNEL_H
 #define _PVETHD_KERNEL_H
@@ -88,6 +88,17 @@ int setting_set(int family, const char *interface, const char *name, bool on,
 		struct error *err);
 /* Of all interfaces: there is no setting of one for that. */
 int forward_ipv6(struct error *err);
+
+/* nft.c APIs: */
+
+/* Lines of nft(8), all of them or none. From then on chains that are deleted are
+ * reported to filter_deleted(), from the event loop. Returns -1 if it fails.
+ */
+int nft_run(const char *commands, struct error *err);
+/* Of the elements of a set of interfaces, in a table of the family netdev */
+int nft_counters(const char *table, const char *set,
+		 void (*found)(const char *name, uint64_t packets, void *data), void *data,
+		 struct error *err);
 
 /* genl.c APIs: */
 

@@ -28,7 +28,7 @@ static struct mnl_socket *open_socket(int bus, int flags, struct error *err)
 /**
  * netlink_open() - open a socket for requests
  * @netlink: the socket
- * @bus: NETLINK_ROUTE or NETLINK_GENERIC
+ * @bus: NETLINK_ROUTE, NETLINK_GENERIC or NETLINK_NETFILTER
  * @err: receives what is wrong
  *
  * Return: 0, or -1.
@@ -131,6 +131,8 @@ int netlink_request(struct netlink *netlink, struct nlmsghdr *nlh,
 				continue;
 			if (answer->nlmsg_type == NLMSG_ERROR)
 				return request_failed(answer, err);
+			if (answer->nlmsg_type == NLMSG_DONE)
+				return 0;
 			if (reply)
 				reply(answer, data);
 		}
@@ -173,7 +175,7 @@ static void monitor_readable(evutil_socket_t fd, short what, void *arg)
 /**
  * netlink_monitor_open() - open a socket for notifications
  * @monitor: the socket; its @message is set
- * @bus: NETLINK_ROUTE or NETLINK_GENERIC
+ * @bus: NETLINK_ROUTE, NETLINK_GENERIC or NETLINK_NETFILTER
  * @base: where its events go
  * @err: receives what is wrong
  *
@@ -229,6 +231,7 @@ void netlink_monitor_close(struct netlink_monitor *monitor)
  */
 int kernel_open(struct event_base *base, struct error *err)
 {
+	nft_open(base);
 	if (rtnl_open(base, err) || genl_open(base, err)) {
 		kernel_close();
 		return -1;
@@ -238,6 +241,7 @@ int kernel_open(struct event_base *base, struct error *err)
 
 void kernel_close(void)
 {
+	nft_close();
 	genl_close();
 	rtnl_close();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Netlink sockets: what netlink.c, rtnl.c and genl.c share
+ * Netlink sockets: what netlink.c, rtnl.c, genl.c and nft.c share
  */
 #ifndef _PVETHD_NETLINK_H
 #define _PVETHD_NETLINK_H
@@ -55,5 +55,9 @@ void rtnl_close(void);
 /* genl.c APIs: */
 int genl_open(struct event_base *base, struct error *err);
 void genl_close(void);
+
+/* nft.c APIs: */
+void nft_open(struct event_base *event_base);
+void nft_close(void);
 
 #endif /* _PVETHD_NETLINK_H */

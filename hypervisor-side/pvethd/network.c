@@ -129,7 +129,7 @@ static int check_prefix(const struct prefix *prefix, struct error *err)
 	if (prefix->length < min || prefix->length > max)
 		return error_set(err, "the network %s is too %s: its length must be from %u to %u",
 				 text, prefix->length < min ? "large" : "small", min, max);
-	for (i = 0; i < sizeof(not_ours) / sizeof(*not_ours); i++) {
+	for (i = 0; i < COUNT(not_ours); i++) {
 		if (prefix_parse(not_ours[i], prefix->address.family, &reserved, err))
 			continue;
 		if (overlap(prefix, &reserved))

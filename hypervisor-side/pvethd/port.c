@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 static const struct timeval retry_after = { .tv_sec = 1 };
 
 static TAILQ_HEAD(, port) ports = TAILQ_HEAD_INITIALIZER(ports);
+/* Their names, as a tree of tsearch(3) */
+static void *names;
 static struct event_base *base;
 static const char *run_dir;
 
@@ -33,6 +36,11 @@ struct event_base *ports_base(void)
 	return base;
 }
 
+static int compare_names(const void *one, const void *other)
+{
+	return strcmp(one, other);
+}
+
 /**
  * port_find() - look up a port
  * @name: its name
@@ -41,12 +49,9 @@ struct event_base *ports_base(void)
  */
 struct port *port_find(const char *name)
 {
-	struct port *port;
+	char **found = tfind(name, &names, compare_names);
 
-	TAILQ_FOREACH(port, &ports, entry)
-		if (!strcmp(port->config.name, name))
-			return port;
-	return NULL;
+	return found ? (void *)(*found - offsetof(struct port, config.name)) : NULL;
 }
 
 /**
@@ -251,7 +256,7 @@ void port_serve(struct port *port)
 	int ret;
 
 	clients_accept(port);
-	if (!port->ifindex)
+	if (!port->ifindex || !port->filtered)
 		return;
 	ret = port_try(port, &err);
 	if (ret > 0)
@@ -275,11 +280,17 @@ static void port_is_gone(const struct port *port, struct error *err)
 		  config->name);
 }
 
-static void port_refresh_route(struct port *port)
+static void port_refresh_network(struct port *port)
 {
 	struct error err;
 	int ret;
 
+	if (!port->filtered && filter_set(&port->config, &err)) {
+		port_set_problem(port, err.text);
+		event_add(port->retry, &retry_after);
+	} else {
+		port->filtered = true;
+	}
 	ret = route_port(port, &err);
 	say_problem(port, port->route_problem, ret ? err.text : "");
 	if (ret)
@@ -303,8 +314,10 @@ static void port_refresh(struct port *port)
 		port->wants_link = false;
 		if (!old)
 			port_set_problem(port, "");
-		if (port->ifindex != old)
+		if (port->ifindex != old) {
 			port->wants_bridge = port->config.bridge[0];
+			port->filtered = false;
+		}
 	} else if (old || port->wants_link || ret != -ENODEV) {
 		if (ret == -ENODEV)
 			port_is_gone(port, &err);
@@ -312,13 +325,23 @@ static void port_refresh(struct port *port)
 	}
 	/* Before there is a guest, who may not be friendly */
 	if (port->ifindex)
-		port_refresh_route(port);
+		port_refresh_network(port);
 	port_serve(port);
 	if (port->ifindex && port->wants_bridge)
 		interface_try_bridge(port);
 	/* If there is no interface, or no module, the kernel will tell. */
 	if (ret && (port->wants_link ? kernel_has_ports() : ret != -ENODEV))
 		event_add(port->retry, &retry_after);
+}
+
+/**
+ * port_filter_again() - a port's filter may be gone
+ * @port: the port
+ */
+void port_filter_again(struct port *port)
+{
+	port->filtered = false;
+	port_refresh(port);
 }
 
 static void port_retry(evutil_socket_t fd, short what, void *arg)
@@ -344,14 +367,14 @@ void ports_interface_changed(unsigned int ifindex, const char *name)
 }
 
 /**
- * ports_refresh() - any interface may have changed
+ * ports_refresh() - any interface or filter may have changed
  */
 void ports_refresh(void)
 {
 	struct port *port;
 
 	TAILQ_FOREACH(port, &ports, entry)
-		port_refresh(port);
+		port_filter_again(port);
 }
 
 static struct port *port_new(const struct port_config *config, struct error *err)
@@ -367,8 +390,12 @@ static struct port *port_new(const struct port_config *config, struct error *err
 	port->retry = evtimer_new(base, port_retry, port);
 	if (!port->retry)
 		goto fail;
+	if (!tsearch(port->config.name, &names, compare_names))
+		goto fail_event;
 	return port;
 
+fail_event:
+	event_free(port->retry);
 fail:
 	free(port);
 	error_set(err, "out of memory");
@@ -380,6 +407,7 @@ static void port_free(struct port *port)
 	ram_fill_cancel(port->filler);
 	clients_close(port);
 	event_free(port->retry);
+	tdelete(port->config.name, &names, compare_names);
 	free(port);
 }
 
@@ -444,8 +472,9 @@ struct port *port_add(struct port_config *config, struct error *err)
 	if (ram_make(&port->config, err))
 		goto err_link;
 	if (state_save(STATE_PORT, config->name, config_to_json(&port->config), err) ||
-	    clients_listen(port, err) || route_port(port, err))
+	    filter_set(config, err) || clients_listen(port, err) || route_port(port, err))
 		goto err_state;
+	port->filtered = true;
 	TAILQ_INSERT_TAIL(&ports, port, entry);
 	log_info("%s: added", config->name);
 	return port;
@@ -456,6 +485,7 @@ err_state:
 err_link:
 	if (made)
 		link_del(port->ifindex, &ignored);
+	filter_remove(config);
 err_free:
 	port_free(port);
 err_leave:
@@ -485,6 +515,7 @@ int port_del(struct port *port, struct error *err)
 	}
 	if (state_remove(STATE_PORT, name, err))
 		return -1;
+	filter_remove(&port->config);
 	network_leave(&port->config);
 	/* Who allocates the file has it locked, and it could not be removed before. */
 	ram_fill_cancel(port->filler);
@@ -567,6 +598,7 @@ json_t *ports_to_json(void)
 	json_t *array = json_array();
 	struct port *port;
 
+	filters_count();
 	TAILQ_FOREACH(port, &ports, entry)
 		json_array_append_new(array, port_to_json(port));
 	return array;

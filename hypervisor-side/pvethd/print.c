@@ -150,6 +150,27 @@ static void print_line(const char *title, const char *value)
 	printf("  %-14s %s\n", title, value);
 }
 
+/* What the guest was kept from, and how often */
+static void print_filter(json_t *port)
+{
+	json_t *reasons = json_object_get(port, "filtered_out"), *number, *item;
+	const char *reason, *separator = "";
+	size_t i;
+
+	json_array_foreach(json_object_get(port, "allow"), i, item)
+		print_line("allowed:", json_string_value(item));
+	if (!json_is_object(reasons))
+		return;
+	fputs("  filtered out:  ", stdout);
+	json_object_foreach(reasons, reason, number) {
+		if (!json_integer_value(number))
+			continue;
+		printf("%s%s %" JSON_INTEGER_FORMAT, separator, reason, json_integer_value(number));
+		separator = ", ";
+	}
+	puts(*separator ? "" : "nothing");
+}
+
 void print_port(json_t *port)
 {
 	json_t *number;
@@ -171,6 +192,7 @@ void print_port(json_t *port)
 		print_line("network:", get_string(port, "network"));
 		fputs("  addresses:     ", stdout);
 		print_addresses(port, ", ");
+		print_filter(port);
 	}
 	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));
 	print_line("window:", get_size(port, "window_size"));

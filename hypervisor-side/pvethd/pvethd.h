@@ -12,6 +12,7 @@
  * control.c    requests from pvethctl
  * network.c    networks, whose addresses ports have
  * route.c      a port in a network, as the host's network has it
+ * filter.c     what the guest of such a port may send
  * pool.c       addresses to be taken, each by one
  * state.c      state files
  * config.c     what a port is configured to be, and JSON
@@ -20,6 +21,7 @@
  * netlink.c    netlink sockets
  * rtnl.c       links, addresses, routes
  * genl.c       the kernel's pveth family
+ * nft.c        nftables
  * setting.c    /proc/sys/net
  * log.c        messages
  *
@@ -56,10 +58,33 @@
 /* What QEMU and everybody else may wait for at once: see client.c, control.c */
 #define PVETHD_MAX_CLIENTS	16
 
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
+
 enum family_index {
 	FAMILY_IPV4,
 	FAMILY_IPV6,
 	FAMILIES,
+};
+
+/* What a filter does not mind: bits of &struct port_config.allow */
+enum allow {
+	ALLOW_ALL = 1 << 0,		/* there is no filter */
+	ALLOW_VLAN = 1 << 1,		/* frames with VLAN tags, whatever is in them */
+	ALLOW_LINK_LOCAL = 1 << 2,	/* any link-local IPv6 address */
+};
+
+/* Why a filter drops a frame: pvethctl(8) */
+enum filter_reason {
+	FILTER_MAC,
+	FILTER_VLAN,
+	FILTER_ARP,
+	FILTER_IPV4,
+	FILTER_IPV6,
+	FILTER_ND,
+	FILTER_DHCP,
+	FILTER_RA,
+	FILTER_OTHER,
+	FILTER_REASONS,
 };
 
 /**
@@ -69,6 +94,7 @@ enum family_index {
  * @mac: the guest's MAC address
  * @network: the network that it is in, or empty
  * @address: the guest's addresses there; until port_add(), those that are wanted
+ * @allow: what it may send there besides: enum allow
  * @queues: queue pairs
  * @mtu: MTU of the interface when it is made; 0 if that is to be found out
  * @window_size: bytes of a guest's window
@@ -86,6 +112,7 @@ struct port_config {
 	uint8_t mac[6];
 	char network[IFNAMSIZ];
 	struct address address[FAMILIES];
+	unsigned int allow;
 	unsigned int queues;
 	unsigned int mtu;
 	uint64_t window_size;
@@ -158,6 +185,8 @@ TAILQ_HEAD(client_list, client);
  * @attached_ifindex: which interface that was
  * @filler: allocates the guest's RAM, or NULL
  * @filled: it has, just now
+ * @filtered: the filter is in place, or there is to be none
+ * @filtered_out: frames that it has dropped: filters_count()
  * @retry: tries again what failed
  * @problem: what keeps a guest from being attached, or empty
  * @route_problem: what keeps the host from reaching it, or empty
@@ -178,6 +207,8 @@ struct port {
 	unsigned int attached_ifindex;
 	struct ram_filler *filler;
 	bool filled;
+	bool filtered;
+	uint64_t filtered_out[FILTER_REASONS];
 	struct event *retry;
 	char problem[ERROR_TEXT];
 	char route_problem[ERROR_TEXT];
@@ -287,10 +318,18 @@ struct port *port_add(struct port_config *config, struct error *err);
 int port_del(struct port *port, struct error *err);
 int port_del_unserved(const char *name, struct error *err);
 void port_serve(struct port *port);
+void port_filter_again(struct port *port);
 json_t *ports_to_json(void);
 void ports_interface_changed(unsigned int ifindex, const char *name);
 void ports_refresh(void);
 void ports_module_loaded(void);
+
+/* filter.c APIs: */
+int filter_set(const struct port_config *config, struct error *err);
+void filter_remove(const struct port_config *config);
+void filter_deleted(const char *table, const char *chain);
+void filters_count(void);
+json_t *filter_to_json(const struct port *port);
 
 /* describe.c APIs: */
 json_t *port_to_json(const struct port *port);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, genl.c and
+ * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, genl.c, nft.c and
  * setting.c
  *
  * The test says on stdin what happens to the kernel, a command in each line,
@@ -9,7 +9,7 @@
  *	link NAME KIND QUEUES	an interface is made
  *	unlink NAME		an interface is deleted
  *	detach NAME		its guest is gone, as the kernel would have noticed
- *	fail CALL ERRNO		from now on attach, add, get or route fails; 0: no more
+ *	fail CALL ERRNO		from now on attach, add, get, route or nft fails; 0: no more
  *	quiet ON		1: nothing is reported; 0: it is again
  *	changed			report that anything may have changed
  *	unload			the module is unloaded, and with it all its interfaces
@@ -22,6 +22,10 @@
  *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
  *	blocked			prefixes that are unreachable
+ *	rules CHAIN		what a chain of nftables has, each rule followed by ";", or
+ *				"none" if there is no chain
+ *	flush CHAIN		it is deleted, as by "nft flush ruleset"
+ *	count N			counters of nftables are N, N + 1 and so on
  *	kicks NAME		counts of the doorbells that the guest rang
  *	call NAME VECTOR	ring the guest
  *	write NAME TEXT		write into the window
@@ -60,9 +64,22 @@ static struct fake_link links[MAX_LINKS];
 static unsigned int last_ifindex = 100;
 static bool loaded = true;
 static bool quiet;
-static int fail_attach, fail_add, fail_get, fail_route;
+static int fail_attach, fail_add, fail_get, fail_route, fail_nft;
 static char blocked[1024];
-static struct event *command_event, *report_event;
+static struct event *command_event, *report_event, *flush_event;
+
+#define MAX_CHAINS	512
+
+/* A chain of nftables */
+static struct fake_chain {
+	char name[48];
+	char rules[4096];
+	bool there;
+} chains[MAX_CHAINS];
+/* "SET INTERFACE" for each element, and what is counted for the first */
+static char elements[256 << 10];
+static unsigned int first_count;
+static struct fake_chain *flushed;
 
 static struct fake_link *find(const char *name)
 {
@@ -290,6 +307,100 @@ int forward_ipv6(struct error *err)
 	return 0;
 }
 
+static struct fake_chain *find_chain(const char *name)
+{
+	struct fake_chain *chain;
+
+	for (chain = chains; chain->name[0]; chain++)
+		if (!strcmp(chain->name, name))
+			return chain;
+	if (chain == chains + MAX_CHAINS - 1)
+		abort();
+	snprintf(chain->name, sizeof(chain->name), "%s", name);
+	return chain;
+}
+
+/* The commands that pvethd has */
+static void nft_line(const char *line)
+{
+	char verb[16], object[16], name[48] = "", interface[IFNAMSIZ] = "", word[80], *known;
+	struct fake_chain *chain;
+	int at = 0;
+
+	if (sscanf(line, "%15s %15s netdev pveth %47s %n", verb, object, name, &at) < 2)
+		abort();
+	if (!strcmp(object, "table") || !strcmp(object, "set"))
+		return;
+	if (!strcmp(object, "element")) {
+		sscanf(line + at, "{ \"%15[^\"]", interface);
+		snprintf(word, sizeof(word), "%s<%s", name, interface);
+		remember(elements, sizeof(elements), word);
+		known = strstr(elements, word);
+		if (!strcmp(verb, "delete"))
+			memset(known, '-', strlen(word));
+		return;
+	}
+	chain = find_chain(name);
+	if (!strcmp(object, "rule")) {
+		if (!chain->there ||
+		    strlen(chain->rules) + strlen(line + at) + 3 > sizeof(chain->rules))
+			abort();
+		sprintf(strchr(chain->rules, '\0'), "%s; ", line + at);
+		return;
+	}
+	chain->there = strcmp(verb, "delete");
+	if (strcmp(verb, "add"))
+		chain->rules[0] = '\0';
+}
+
+int nft_run(const char *commands, struct error *err)
+{
+	char *copy, *line, *rest;
+
+	if (fail_nft)
+		return fail(fail_nft, err);
+	copy = strdup(commands);
+	for (line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		nft_line(line);
+	free(copy);
+	return 0;
+}
+
+int nft_counters(const char *table, const char *set,
+		 void (*found)(const char *name, uint64_t packets, void *data), void *data,
+		 struct error *err)
+{
+	char *copy = strdup(elements), *word, *rest, *interface;
+	unsigned int count = first_count;
+
+	(void)table;
+	(void)err;
+	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		interface = strchr(word, '<');
+		if (interface && !strncmp(word, set, interface - word) && !set[interface - word])
+			found(interface + 1, count, data);
+		count += !!first_count;
+	}
+	free(copy);
+	return 0;
+}
+
+static void flush_now(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	filter_deleted("pveth", flushed->name);
+}
+
+static void flush_chain(struct fake_chain *chain)
+{
+	chain->there = false;
+	chain->rules[0] = '\0';
+	flushed = chain;
+	event_active(flush_event, EV_READ, 0);
+}
+
 int port_status_get(unsigned int ifindex, struct port_status *status, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
@@ -356,6 +467,8 @@ static void set_failure(const char *call, int error)
 		fail_add = error;
 	else if (!strcmp(call, "route"))
 		fail_route = error;
+	else if (!strcmp(call, "nft"))
+		fail_nft = error;
 	else
 		fail_get = error;
 }
@@ -438,6 +551,13 @@ static void run_command(const char *line)
 	} else if (!strcmp(command, "blocked")) {
 		puts(blocked);
 		return;
+	} else if (!strcmp(command, "rules")) {
+		puts(find_chain(first)->there ? find_chain(first)->rules : "none");
+		return;
+	} else if (!strcmp(command, "flush")) {
+		flush_chain(find_chain(first));
+	} else if (!strcmp(command, "count")) {
+		first_count = atoi(first);
 	} else if (!strcmp(command, "quiet")) {
 		quiet = atoi(first);
 	} else if (!strcmp(command, "changed")) {
@@ -495,10 +615,11 @@ int kernel_open(struct event_base *base, struct error *err)
 	const char *initial = getenv("FAKE_KERNEL");
 
 	report_event = event_new(base, -1, 0, report_now, NULL);
+	flush_event = event_new(base, -1, 0, flush_now, NULL);
 	if (initial)
 		run(initial);
 	command_event = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, command_readable, NULL);
-	if (!report_event || !command_event || event_add(command_event, NULL))
+	if (!report_event || !flush_event || !command_event || event_add(command_event, NULL))
 		return error_set(err, "no commands");
 	return 0;
 }
@@ -508,6 +629,7 @@ void kernel_close(void)
 	struct fake_link *link;
 
 	event_free(command_event);
+	event_free(flush_event);
 	event_free(report_event);
 	for (link = links; link < links + MAX_LINKS; link++)
 		if (link->info.ifindex)

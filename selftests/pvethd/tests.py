@@ -4,6 +4,7 @@ import sys
 
 import harness
 import test_control
+import test_filter
 import test_hello
 import test_kernel
 import test_network
@@ -11,4 +12,4 @@ import test_qemu
 import test_state
 
 sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_network,
-                                     test_kernel, test_qemu)))
+                                     test_filter, test_kernel, test_qemu)))

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the guest of a port in a network may send: what comes from its own addresses,
+ * and what is no server's or router's to say
+ *
+ * A chain of nftables for each port, "port/NAME", sees frames before anything else of
+ * the host's network does (nft(8), "netdev", "ingress"). It is replaced in one
+ * transaction, so that there is no time without, and drops what no rule accepts.
+ *
+ * Ports share a chain of what does not depend on addresses, "common", and for each
+ * reason to drop a frame a chain, "drop/REASON", and a set with a counter for each port,
+ * "ports/REASON". So a port adds one chain, and no set, to what nftables' library looks at
+ * each time before it does anything.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+#define TABLE		"pveth"
+#define IN_TABLE	"netdev " TABLE " "
+#define PORT		"port/"
+#define COUNTERS	"ports/"
+
+static const char * const reasons[FILTER_REASONS] = {
+	[FILTER_MAC] = "mac",
+	[FILTER_VLAN] = "vlan",
+	[FILTER_ARP] = "arp",
+	[FILTER_IPV4] = "ipv4",
+	[FILTER_IPV6] = "ipv6",
+	[FILTER_ND] = "nd",
+	[FILTER_DHCP] = "dhcp",
+	[FILTER_RA] = "ra",
+	[FILTER_OTHER] = "other",
+};
+
+/* Who has no address yet asks for one, and for routers, and may be in groups: RFC 2131,
+ * 3376, 3590, 4861.
+ */
+static const char common[] =
+"add chain " IN_TABLE "common\n"
+"flush chain " IN_TABLE "common\n"
+"add rule " IN_TABLE "common ip protocol udp udp sport 67 goto drop/dhcp\n"
+"add rule " IN_TABLE "common meta protocol ip6 udp sport 547 goto drop/dhcp\n"
+"add rule " IN_TABLE "common meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect } goto drop/ra\n"
+"add rule " IN_TABLE "common meta protocol != { ip, arp, ip6 } goto drop/other\n"
+"add rule " IN_TABLE "common ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept\n"
+"add rule " IN_TABLE "common ip saddr 0.0.0.0 ip protocol igmp accept\n"
+"add rule " IN_TABLE "common ip6 saddr :: icmpv6 type { nd-router-solicit, mld-listener-report, mld-listener-done, mld2-listener-report } accept\n";
+
+/* What ports share is there, until something fails, or is deleted. */
+static bool prepared;
+
+static bool has_filter(const struct port_config *config)
+{
+	return config->network[0] && !(config->allow & ALLOW_ALL);
+}
+
+static void __attribute__((format(printf, 3, 4)))
+add_rule(FILE *file, const struct port_config *config, const char *rule, ...)
+{
+	va_list ap;
+
+	fprintf(file, "add rule " IN_TABLE PORT "%s ", config->name);
+	va_start(ap, rule);
+	vfprintf(file, rule, ap);
+	va_end(ap);
+	fputc('\n', file);
+}
+
+static void write_ethernet(FILE *file, const struct port_config *config, const char *mac)
+{
+	/* IEEE 802.1Q: the tags of customers and of services */
+	static const char * const tags[] = { "0x8100", "0x88a8" };
+	size_t i;
+
+	add_rule(file, config, "ether saddr != %s goto drop/mac", mac);
+	for (i = 0; i < COUNT(tags); i++)
+		add_rule(file, config, "@ll,96,16 %s %s", tags[i],
+			 config->allow & ALLOW_VLAN ? "accept" : "goto drop/vlan");
+}
+
+static void write_ipv4(FILE *file, const struct port_config *config, const char *mac)
+{
+	static const char arp[] = "arp htype 1 arp hlen 6 arp plen 4 arp saddr ether";
+	char text[ADDRESS_TEXT];
+
+	if (config->address[FAMILY_IPV4].family) {
+		address_format(&config->address[FAMILY_IPV4], text);
+		add_rule(file, config, "ip saddr %s accept", text);
+		add_rule(file, config, "%s %s arp saddr ip %s accept", arp, mac, text);
+		/* A probe: does anybody have the address that I am to have? (RFC 5227) */
+		add_rule(file, config,
+			 "arp operation request %s %s arp saddr ip 0.0.0.0 arp daddr ip %s accept",
+			 arp, mac, text);
+	}
+	add_rule(file, config, "meta protocol ip goto drop/ipv4");
+	add_rule(file, config, "meta protocol arp goto drop/arp");
+}
+
+/* fe80::/64 and the modified EUI-64 of the MAC address: RFC 4291, appendix A */
+static struct address link_local(const uint8_t *mac)
+{
+	struct address address = { .family = AF_INET6, .number = 0xfe80 };
+	const uint8_t eui64[] = { mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5] };
+	size_t i;
+
+	address.number <<= 48;
+	for (i = 0; i < COUNT(eui64); i++)
+		address.number = address.number << 8 | eui64[i];
+	return address;
+}
+
+/* An address, as a source, and as the target of neighbour discovery (RFC 4861) */
+struct ipv6_match {
+	char source[ADDRESS_TEXT];
+	char field[16];
+	char target[40];
+};
+
+static void match_address(struct ipv6_match *match, const struct address *address)
+{
+	address_format(address, match->source);
+	strcpy(match->field, "@th,64,128");
+	sprintf(match->target, "0x%016" PRIx64 "%016" PRIx64, (uint64_t)(address->number >> 64),
+		(uint64_t)address->number);
+}
+
+static const struct ipv6_match any_link_local = {
+	.source = "fe80::/64", .field = "@th,64,64", .target = "0xfe80000000000000",
+};
+
+static void write_ipv6(FILE *file, const struct port_config *config)
+{
+	const struct address local = link_local(config->mac);
+	struct ipv6_match own[2] = { any_link_local };
+	unsigned int i, count = 1;
+
+	if (!(config->allow & ALLOW_LINK_LOCAL))
+		match_address(&own[0], &local);
+	if (config->address[FAMILY_IPV6].family)
+		match_address(&own[count++], &config->address[FAMILY_IPV6]);
+
+	fprintf(file, "add rule " IN_TABLE PORT "%s icmpv6 type nd-neighbor-advert",
+		config->name);
+	for (i = 0; i < count; i++)
+		fprintf(file, " %s != %s", own[i].field, own[i].target);
+	fputs(" goto drop/nd\n", file);
+	for (i = 0; i < count; i++) {
+		add_rule(file, config, "ip6 saddr %s accept", own[i].source);
+		/* Is the address that I am to have a duplicate? (RFC 4862) */
+		add_rule(file, config, "ip6 saddr :: icmpv6 type nd-neighbor-solicit %s %s accept",
+			 own[i].field, own[i].target);
+	}
+	add_rule(file, config, "meta protocol ip6 goto drop/ipv6");
+}
+
+static void write_chain(FILE *file, const struct port_config *config)
+{
+	const uint8_t *m = config->mac;
+	char mac[18];
+	size_t i;
+
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
+		 m[4], m[5]);
+	for (i = 0; i < COUNT(reasons); i++)
+		fprintf(file, "add element " IN_TABLE COUNTERS "%s { \"%s\" }\n", reasons[i],
+			config->name);
+	fprintf(file, "add chain " IN_TABLE PORT "%s { type filter hook ingress device \"%s\" priority filter; policy drop; }\n"
+		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name);
+	write_ethernet(file, config, mac);
+	add_rule(file, config, "jump common");
+	write_ipv4(file, config, mac);
+	write_ipv6(file, config);
+}
+
+/* Kernels differ in whether a chain is still there when its interface is not. */
+static void write_removal(FILE *file, const struct port_config *config)
+{
+	size_t i;
+
+	fprintf(file, "add chain " IN_TABLE PORT "%s\n"
+		"flush chain " IN_TABLE PORT "%s\n"
+		"delete chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name);
+	for (i = 0; i < COUNT(reasons); i++)
+		fprintf(file, "add element " IN_TABLE COUNTERS "%s { \"%s\" }\n"
+			"delete element " IN_TABLE COUNTERS "%s { \"%s\" }\n", reasons[i], config->name,
+			reasons[i], config->name);
+}
+
+/* Done again, it changes nothing. */
+static void write_shared(FILE *file, const struct port_config *config)
+{
+	size_t i;
+
+	(void)config;
+	fputs("add table netdev " TABLE "\n", file);
+	for (i = 0; i < COUNT(reasons); i++)
+		fprintf(file, "add set " IN_TABLE COUNTERS "%s { type ifname; counter; }\n"
+			"add chain " IN_TABLE "drop/%s\n"
+			"flush chain " IN_TABLE "drop/%s\n"
+			"add rule " IN_TABLE "drop/%s iifname @" COUNTERS "%s drop\n"
+			"add rule " IN_TABLE "drop/%s drop\n", reasons[i], reasons[i],
+			reasons[i], reasons[i], reasons[i], reasons[i]);
+	fputs(common, file);
+}
+
+static int run(void (*write)(FILE *file, const struct port_config *config),
+	       const struct port_config *config, struct error *err)
+{
+	char *text = NULL;
+	FILE *file;
+	size_t len;
+	int ret;
+
+	file = open_memstream(&text, &len);
+	if (!file)
+		return error_set(err, "out of memory");
+	write(file, config);
+	if (fclose(file))
+		ret = error_set(err, "out of memory");
+	else
+		ret = nft_run(text, err);
+	free(text);
+	if (ret)
+		prepared = false;
+	return ret;
+}
+
+static int prepare(struct error *err)
+{
+	if (!prepared && run(write_shared, NULL, err))
+		return -1;
+	prepared = true;
+	return 0;
+}
+
+/**
+ * filter_set() - let a guest send from its own addresses only
+ * @config: its port, whose interface is there
+ * @err: receives what is wrong
+ *
+ * Counters go on, if there are any.
+ *
+ * Return: 0, also if the port is in no network or everything is allowed, or -1, and
+ * then all is as before.
+ */
+int filter_set(const struct port_config *config, struct error *err)
+{
+	if (!has_filter(config) || (!prepare(err) && !run(write_chain, config, err)))
+		return 0;
+	error_prefix(err, "cannot filter what the guest sends");
+	return -1;
+}
+
+/**
+ * filter_remove() - the inverse
+ * @config: the port, whose interface is gone
+ */
+void filter_remove(const struct port_config *config)
+{
+	struct error err;
+
+	if (has_filter(config) && (prepare(&err) || run(write_removal, config, &err)))
+		log_error("%s: cannot remove its filter: %s", config->name, err.text);
+}
+
+static void counter_found(const char *name, uint64_t packets, void *data)
+{
+	const enum filter_reason *reason = data;
+	struct port *port = port_find(name);
+
+	if (port)
+		port->filtered_out[*reason] = packets;
+}
+
+/**
+ * filters_count() - bring what the filters of all ports have dropped up to date
+ */
+void filters_count(void)
+{
+	enum filter_reason reason;
+	struct error err;
+	char set[32];
+
+	for (reason = 0; prepared && reason < FILTER_REASONS; reason++) {
+		snprintf(set, sizeof(set), COUNTERS "%s", reasons[reason]);
+		if (nft_counters(TABLE, set, counter_found, &reason, &err))
+			log_error("cannot read the counters of filters: %s", err.text);
+	}
+}
+
+/**
+ * filter_deleted() - a chain of nftables is gone, whoever deleted it
+ * @table: its table, of the family netdev
+ * @chain: its name
+ */
+void filter_deleted(const char *table, const char *chain)
+{
+	struct port *port;
+
+	if (strcmp(table, TABLE))
+		return;
+	if (strncmp(chain, PORT, strlen(PORT))) {
+		prepared = false;
+		return;
+	}
+	port = port_find(chain + strlen(PORT));
+	if (port)
+		port_filter_again(port);
+}
+
+/**
+ * filter_to_json() - what a port's filter has dropped since the port was made
+ * @port: the port; filters_count() was called
+ *
+ * Return: an object, or null if there is no filter.
+ */
+json_t *filter_to_json(const struct port *port)
+{
+	json_t *json;
+	size_t i;
+
+	if (!has_filter(&port->config))
+		return json_null();
+	json = json_object();
+	for (i = 0; i < COUNT(reasons); i++)
+		json_object_set_new(json, reasons[i], json_integer(port->filtered_out[i]));
+	return json;
+}

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the guest of a port in a network may send."""
+import json
+
+from harness import Qemu, check_contains, check_equal, wait_for
+from test_network import add_network, show_network
+
+PORT = ('vm1', '--network', 'blue', '--mac', '02:00:00:00:00:01', '--ipv4', '10.1.0.7',
+        '--ipv6', 'fd00:1::7')
+LOCAL = '0xfe80000000000000000000fffe000001'
+GLOBAL = '0xfd000001000000000000000000000007'
+
+
+def rules(daemon, port):
+    """The rules of a port's chain, or None if there is none."""
+    text = daemon.kernel(f'rules port/{port}')
+    return None if text == 'none' else text.rstrip('; ').split('; ')
+
+
+def start(daemon):
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24', '--ipv6', 'fd00:1::/64')
+
+
+def test_filter(daemon):
+    """filter: a port of a network has one, of its own addresses"""
+    start(daemon)
+    daemon.add(*PORT)
+    found = rules(daemon, 'vm1')
+    check_equal(found[:5], ['ether saddr != 02:00:00:00:00:01 goto drop/mac',
+                            '@ll,96,16 0x8100 goto drop/vlan',
+                            '@ll,96,16 0x88a8 goto drop/vlan',
+                            'jump common', 'ip saddr 10.1.0.7 accept'], 'rules')
+    check_equal([rule for rule in found if 'ip6 saddr' in rule and '::' in rule],
+                ['ip6 saddr fe80::ff:fe00:1 accept',
+                 f'ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 {LOCAL} accept',
+                 'ip6 saddr fd00:1::7 accept',
+                 f'ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 {GLOBAL} accept'],
+                'rules for IPv6 sources')
+    check_contains(';'.join(found), 'arp saddr ip 10.1.0.7 accept',
+                   f'nd-neighbor-advert @th,64,128 != {LOCAL} @th,64,128 != {GLOBAL} '
+                   'goto drop/nd', 'meta protocol ip6 goto drop/ipv6')
+    # One of the families
+    add_network(daemon, 'red', '--ipv6', 'fd00:2::/64')
+    daemon.add('vm2', '--network', 'red')
+    check_equal([rule for rule in rules(daemon, 'vm2') if 'ip saddr' in rule or 'arp ' in rule],
+                ['meta protocol arp goto drop/arp'], 'rules for IPv4')
+    daemon.add('vm3')
+    check_equal(rules(daemon, 'vm3'), None, 'rules of a port in no network')
+    check_equal(daemon.show('vm3')['filtered_out'], None, 'counters of a port in no network')
+    daemon.ctl('del', 'vm1')
+    check_equal(rules(daemon, 'vm1'), None, 'rules of a port that is deleted')
+
+
+def test_filter_counts(daemon):
+    """filter: what it drops is shown"""
+    start(daemon)
+    daemon.add(*PORT)
+    daemon.add('vm2', '--network', 'blue')
+    reasons = ['mac', 'vlan', 'arp', 'ipv4', 'ipv6', 'nd', 'dhcp', 'ra', 'other']
+    check_equal(daemon.show('vm1')['filtered_out'], dict.fromkeys(reasons, 0), 'counters')
+    check_contains(daemon.ctl('show', 'vm1').stdout, 'filtered out:  nothing\n')
+    daemon.kernel('count 100')
+    for ports in [daemon.show('vm1'), daemon.show('vm2')], \
+            json.loads(daemon.ctl('show', '--json').stdout):
+        check_equal([list(port['filtered_out'].values()) for port in ports],
+                    [list(range(100, 109)), list(range(109, 118))], 'counters')
+    check_contains(daemon.ctl('show', 'vm1').stdout,
+                   'filtered out:  mac 100, vlan 101, arp 102, ', ', ra 107, other 108\n')
+    daemon.kernel('count 0')
+
+
+def test_allowed(daemon):
+    """filter: what it does not mind can be chosen"""
+    start(daemon)
+    daemon.add(*PORT, '--allow', 'vlan', '--allow', 'link-local')
+    check_equal(daemon.show('vm1')['allow'], ['vlan', 'link-local'], 'what is allowed')
+    found = rules(daemon, 'vm1')
+    check_equal(found[1:3], [f'@ll,96,16 {tag} accept' for tag in ('0x8100', '0x88a8')],
+                'rules of tags')
+    any_local = '0xfe80000000000000'
+    check_contains(';'.join(found), 'ip6 saddr fe80::/64 accept',
+                   f'nd-neighbor-solicit @th,64,64 {any_local} accept',
+                   f'nd-neighbor-advert @th,64,64 != {any_local} @th,64,128 != {GLOBAL} goto')
+    daemon.stop()
+    daemon.start()
+    check_equal(rules(daemon, 'vm1'), found, 'rules after a restart')
+    daemon.ctl('del', 'vm1')
+    daemon.add(*PORT, '--allow', 'all')
+    check_equal(rules(daemon, 'vm1'), None, 'rules of a port that may send all')
+    check_contains(daemon.ctl('show', 'vm1').stdout, 'allowed:       all')
+    daemon.fails_with(['add', 'vm2', '--network', 'blue', '--allow', 'tags'],
+                      "'tags' cannot be allowed", 'all, vlan or link-local')
+    daemon.fails_with(['add', 'vm2', '--allow', 'vlan'], 'without a network', '--network')
+    daemon.fails_with(['network', 'add', 'red', '--allow', 'vlan'], '--allow', status=2)
+    check_contains(daemon.request(b'{"command":"add","name":"vm2","network":"blue",'
+                                  b'"allow":"vlan"}\n').decode(), 'must be a list')
+
+
+def test_filter_comes_back(daemon):
+    """filter: it is there whenever the interface is"""
+    start(daemon)
+    daemon.add(*PORT)
+    found = rules(daemon, 'vm1')
+    daemon.kernel('flush port/vm1')
+    wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter after a flush')
+    # What ports share is made again first.
+    common = rules(daemon, 'common')
+    daemon.kernel('flush common')
+    daemon.kernel('flush port/vm1')
+    wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter after a flush of all')
+    check_equal(rules(daemon, 'common'), common, 'what ports share')
+    daemon.kernel('unlink vm1')
+    daemon.kernel('flush port/vm1')
+    daemon.kernel('link vm1 pveth 1')
+    wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter of another interface')
+    daemon.kill()
+    daemon.start()
+    check_equal(rules(daemon, 'vm1'), found, 'the filter after a restart')
+    # Without it no guest gets the port.
+    daemon.kernel('fail nft 12')
+    daemon.kernel('flush port/vm1')
+    check_contains(wait_for(lambda: daemon.show('vm1')['problem'], 'a problem'),
+                   'cannot filter what the guest sends', 'the test says so')
+    qemu = Qemu(daemon.show('vm1'))
+    wait_for(lambda: daemon.show('vm1')['clients'], 'a client')
+    check_equal(daemon.show('vm1')['state'], 'detached', 'state')
+    daemon.kernel('fail nft 0')
+    qemu.hello(2)
+    check_equal(rules(daemon, 'vm1'), found, 'the filter')
+    wait_for(lambda: daemon.show('vm1')['problem'] is None, 'no problem')
+    check_equal(daemon.log().count('vm1: cannot filter'), 1, 'complaints')
+    qemu.close()
+
+
+def test_no_filter_no_port(daemon):
+    """filter: a port that cannot have one is not made"""
+    daemon.start()
+    add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24')
+    before = show_network(daemon, 'blue')
+    daemon.kernel('fail nft 12')
+    daemon.fails_with(['add', 'vm1', '--network', 'blue'], 'cannot filter what the guest sends')
+    check_equal(daemon.kernel('show vm1'), 'none', 'interface')
+    check_equal(show_network(daemon, 'blue'), before, 'network')
+    daemon.add('vm2')
+    daemon.kernel('fail nft 0')
+    daemon.add('vm1', '--network', 'blue')
