@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A network of pvethd: guests have addresses out of a pool, and are reached through
-# the host.
+# A network of pvethd: guests have addresses out of a pool, by DHCP, names, and are
+# reached through the host.
 #
 #   guest 1            guest 2
 #     |                  |
 #   vm1                vm2              each with the host's addresses, $HOST
 #     '----- host ------'
 #              |
-#             veth --- outside          a network namespace
+#             veth --- outside          a network namespace, with the DNS of $SITE
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,6 +19,9 @@
 NETWORK=blue
 POOL4=10.1.0.0/24 HOST=(10.1.0.1 fd00:1::1)
 POOL6=fd00:1::/64
+OTHER_PORT=pvother
+DOMAIN=cloud.example.net MTU=1400
+SITE=www.example.org OUTSIDE_NS=pveth-outside OUTSIDE_LINK=pvoutside
 OUTSIDE=(10.79.0.2 fd79::2) ROUTER=(10.79.0.1 fd79::1)
 
 address4() { port_field "$1" ipv4; }
@@ -38,28 +41,37 @@ plug() {
 	wait_for 60 port_is "$1" connected
 }
 
-# What a DHCP client and router advertisements would do
-set_up_guest() {
-	local name router
-
-	name=$(guest_if "$1")
-	router=$(ip -6 -json address show dev "$(port "$1")" scope link |
-		jq -r '.[].addr_info[].local // empty')
-	[ -n "$router" ]
-	on "$1" "ip address flush dev $name scope global
-		ip address add $(address4 "$1")/${POOL4#*/} dev $name
-		ip address add $(address6 "$1")/128 dev $name nodad
-		ip route replace default via ${HOST[0]} dev $name
-		ip -6 route replace default via $router dev $name"
+has_addresses() {
+	on "$1" "ip -brief address show dev $(guest_if "$1") scope global" >"$TMPDIR/has"
+	grep -w "$(address4 "$1")/${POOL4#*/}" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
 }
 
+# What the guest was given by the rig goes, and a DHCP client does the rest.
 join_network() {
-	plug "$1" --network $NETWORK
-	wait_for 60 set_up_guest "$1"
+	local name
+
+	plug "$1" --network $NETWORK --mtu $MTU "${@:2}"
+	name=$(guest_if "$1")
+	on "$1" "ip address flush dev $name scope global
+		ip route flush dev $name proto boot
+		ip -6 route flush dev $name proto boot
+		dhcpcd --quiet --background --noarp $name"
+	wait_for 60 has_addresses "$1"
+}
+
+# The guest's client says nothing of it, as when a guest is just ended.
+give_up() {
+	on "$1" "pkill dhcpcd" || true
+	unplug "$1"
+}
+
+join_again() {
+	[ ! -d "/sys/class/net/$(port "$1")" ] || give_up "$1"
+	join_network "$1"
 }
 
 leave_network() {
-	unplug "$1"
+	give_up "$1"
 	plug "$1" --bridge "$BRIDGE"
 	link_up "$1"
 }
@@ -123,23 +135,106 @@ pvethd_may_go() {
 	ping_sizes host 56 "${addresses[@]}"
 }
 
+# resolves PLACE NAME ADDRESS...: it has these, and no others
+resolves() {
+	local place=$1 name=$2
+
+	shift 2
+	on "$place" "getent ahosts $name" | awk '{ print $1 }' | sort -u >"$TMPDIR/found"
+	printf '%s\n' "$@" | sort | diff - "$TMPDIR/found"
+}
+
+# asks SERVER QUESTION ANSWER: as from the host, whose own resolver is another one
+asks() {
+	host busybox nslookup "$2" "$1" >"$TMPDIR/answer" || { cat "$TMPDIR/answer"; return 1; }
+	grep "$3" "$TMPDIR/answer"
+}
+
+guests_are_told() {
+	local name
+
+	name=$(guest_if 1)
+	guest_mtu_is $MTU
+	on 1 "ip route show default dev $name" | grep "via ${HOST[0]} "
+	on 1 "ip -6 route show default dev $name" | grep 'via fe80::.* proto ra'
+	# The other guests of the network are not on this link.
+	! on 1 "ip -6 route show $POOL6 dev $name" | grep -v via | grep . ||
+		fail "they are taken for neighbours"
+	on 1 "cat /etc/resolv.conf" >"$TMPDIR/resolv.conf"
+	grep -w "${HOST[0]}" "$TMPDIR/resolv.conf"
+	grep "^search.*$DOMAIN" "$TMPDIR/resolv.conf"
+}
+
+names_resolve() {
+	local server
+
+	resolves 1 "vm1.$DOMAIN" "$(address4 1)" "$(address6 1)"
+	resolves 1 vm1 "$(address4 1)" "$(address6 1)"
+	[ "$(on 1 "getent hosts $(address4 1)" | awk '{ print $2 }')" = "vm1.$DOMAIN" ]
+	[ "$(on 1 "getent hosts $(address6 1)" | awk '{ print $2 }')" = "vm1.$DOMAIN" ]
+	for server in "${HOST[@]}"; do
+		asks "$server" "vm1.$DOMAIN" "$(address4 1)"
+		asks "$server" "vm1.$DOMAIN" "$(address6 1)"
+		asks "$server" "$(address6 1)" "vm1.$DOMAIN"
+	done
+	! on 1 "getent hosts vm9.$DOMAIN" || fail "there is no vm9"
+	# What is not ours is for the host's resolver to know.
+	resolves 1 $SITE "${OUTSIDE[@]}"
+}
+
+guests_by_name() {
+	needs_guest 2
+	resolves 1 "vm2.$DOMAIN" "$(address4 2)" "$(address6 2)"
+	on 1 "ping -4 -c 1 -W 5 vm2.$DOMAIN && ping -6 -c 1 -W 5 vm2"
+}
+
+# Whoever has an address of a port that is gone is given it, though it was leased.
+address_has_another_guest() {
+	local addresses
+
+	needs_guest 2
+	addresses=("$(address4 1)" "$(address6 1)")
+	at_exit "join_again 1; join_again 2"
+	give_up 1
+	give_up 2
+	join_network 2 --ipv4 "${addresses[0]}" --ipv6 "${addresses[1]}"
+	[ "$(address4 2)" = "${addresses[0]}" ]
+	resolves 2 vm2 "${addresses[@]}"
+}
+
+dnsmasq_pids() { cat /run/pveth/dnsmasq/{dhcp,dns}.pid; }
+
+# Guests go on being told when there is no pvethd, and it goes on with who tells them.
+pvethd_need_not_be_there() {
+	local before addresses
+
+	before=$(dnsmasq_pids)
+	at_exit restore_pvethd
+	addresses=("$(address4 1)" "$(address6 1)")
+	host kill -KILL "$(pidof pvethd)"
+	on 1 "dhcpcd --quiet --rebind $(guest_if 1)"
+	resolves 1 "vm1.$DOMAIN" "${addresses[@]}"
+	restore_pvethd
+	[ "$(dnsmasq_pids)" = "$before" ]
+	wait_for 60 has_addresses 1
+}
+
+dns_answers() { asks "${HOST[0]}" "vm1.$DOMAIN" "$(address4 1)"; }
+
+# Somebody kills them.
+dnsmasq_comes_back() {
+	# shellcheck disable=SC2046
+	host kill -KILL $(dnsmasq_pids)
+	wait_for 60 dns_answers
+	on 1 "pkill dhcpcd
+		ip address flush dev $(guest_if 1) scope global
+		dhcpcd --quiet --background --noarp $(guest_if 1)"
+	wait_for 60 has_addresses 1
+}
+
 # Forwarding is on for the ports; for the way out it is the administrator's.
 to_the_outside_and_back() {
-	local ns=pveth-outside veth=pvoutside
-
-	at_exit "ip netns del $ns"
-	host ip netns add $ns
-	host ip link add $veth type veth peer name eth0 netns $ns
-	host ip address add "${ROUTER[0]}/24" dev $veth
-	host ip address add "${ROUTER[1]}/64" dev $veth nodad
-	host ip link set $veth up
-	echo 1 >/proc/sys/net/ipv4/conf/$veth/forwarding
-	host ip -n $ns link set lo up
-	host ip -n $ns link set eth0 up
-	host ip -n $ns address add "${OUTSIDE[0]}/24" dev eth0
-	host ip -n $ns address add "${OUTSIDE[1]}/64" dev eth0 nodad
-	host ip -n $ns route add default via "${ROUTER[0]}"
-	host ip -n $ns route add default via "${ROUTER[1]}"
+	local ns=$OUTSIDE_NS
 
 	ping_sizes 1 56,4000 "${OUTSIDE[@]}"
 	tcp 1 ns:$ns "${OUTSIDE[0]}"
@@ -177,9 +272,13 @@ honest_frames_pass() {
 
 # spoof: guest 1 sends frames of all kinds, and each counts as it ought to
 spoof() {
+	[ -e /sys/class/net/$OTHER_PORT ] || host pvethctl add $OTHER_PORT --network $NETWORK \
+		>/dev/null
+	at_exit "pvethctl del $OTHER_PORT"
 	filtered_out 1 >"$TMPDIR/before"
 	on 1 "$lib_dir/spoof.py $(guest_if 1) $(port_field 1 mac) $(address4 1) $(address6 1) \
-		$(cat "/sys/class/net/$port/address") ${HOST[*]}" >"$TMPDIR/sent"
+		$(cat "/sys/class/net/$port/address") ${HOST[*]} \
+		$(pvethctl show $OTHER_PORT --json | jq -r .mac)" >"$TMPDIR/sent"
 	grep -q ^passes "$TMPDIR/sent"
 	awk -F '\t' 'NR == FNR { sent[$1]++; next }
 		{ split($0, before, " "); print before[1], before[2] + sent[before[1]] }' \
@@ -207,19 +306,46 @@ port_is_deleted() {
 	local address4 address6
 
 	address4=$(address4 1) address6=$(address6 1)
-	at_exit join_network 1
-	unplug 1
+	at_exit "join_again 1"
+	give_up 1
 	! nft list chain netdev pveth "port/$port" || fail "its filter is still there"
 	! nft list table netdev pveth | grep "\"$port\"" || fail "its counters are still there"
 	[ -z "$(ip route show "$address4"; ip -6 route show "$address6")" ]
 	[ "$(pvethctl network show $NETWORK --json | jq '.ports | length')" = $(($(guests | wc -l) - 1)) ]
 }
 
+make_outside() {
+	local ns=$OUTSIDE_NS veth=$OUTSIDE_LINK
+
+	at_exit "ip netns del $ns"
+	host ip netns add $ns
+	host ip link add $veth type veth peer name eth0 netns $ns
+	host ip address add "${ROUTER[0]}/24" dev $veth
+	host ip address add "${ROUTER[1]}/64" dev $veth nodad
+	host ip link set $veth up
+	echo 1 >/proc/sys/net/ipv4/conf/$veth/forwarding
+	host ip -n $ns link set lo up
+	host ip -n $ns link set eth0 up
+	host ip -n $ns address add "${OUTSIDE[0]}/24" dev eth0
+	host ip -n $ns address add "${OUTSIDE[1]}/64" dev eth0 nodad
+	host ip -n $ns route add default via "${ROUTER[0]}"
+	host ip -n $ns route add default via "${ROUTER[1]}"
+	host ip netns exec $ns dnsmasq --conf-file=/dev/null --no-resolv --no-hosts \
+		--pid-file="$TMPDIR/outside.pid" --address="/$SITE/${OUTSIDE[0]}" \
+		--address="/$SITE/${OUTSIDE[1]}"
+	at_exit "kill \$(cat $TMPDIR/outside.pid)"
+	# Before networks are made, which look at it
+	cp /etc/resolv.conf "$TMPDIR/resolv.conf.before"
+	at_exit "cat $TMPDIR/resolv.conf.before >/etc/resolv.conf"
+	echo "nameserver ${OUTSIDE[0]}" >/etc/resolv.conf
+}
+
 for setting in /proc/sys/net/ipv6/conf/*/accept_ra /proc/sys/net/ipv6/conf/all/forwarding; do
 	at_exit "[ ! -e $setting ] || echo $(cat "$setting") >$setting"
 done
+make_outside
 at_exit "pvethctl network del $NETWORK >/dev/null"
-host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 >/dev/null
+host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 --dns-domain $DOMAIN >/dev/null
 for n in $(guests); do
 	at_exit "leave_network $n"
 	unplug "$n" >/dev/null
@@ -227,6 +353,12 @@ for n in $(guests); do
 done
 
 run_tests each_has_its_own \
+	guests_are_told \
+	names_resolve \
+	guests_by_name \
+	pvethd_need_not_be_there \
+	dnsmasq_comes_back \
+	address_has_another_guest \
 	host_and_guest \
 	guests_through_the_host \
 	routes_come_back \

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Send frames that a guest may send, or such as it may not.
 
-usage: spoof.py INTERFACE MAC IPV4 IPV6 HOST-MAC HOST-IPV4 HOST-IPV6
+usage: spoof.py INTERFACE MAC IPV4 IPV6 HOST-MAC HOST-IPV4 HOST-IPV6 OTHER-MAC
 
-The addresses are the guest's own and its host's. Prints for each frame, in the order
+The addresses are the guest's own, its host's, and another guest's. Prints for each frame, in the order
 in which they are sent, what is to become of it: the name of the filter's counter that
 it counts for, or "passes", and what it is.
 """
@@ -21,7 +21,6 @@ from scapy.layers.inet6 import (IPv6, ICMPv6EchoRequest, ICMPv6MLReport2, ICMPv6
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether, LLC, SNAP
 from scapy.packet import Raw
 
-OTHER_MAC = '02:00:5e:10:00:01'
 BROADCAST = 'ff:ff:ff:ff:ff:ff'
 ALL_NODES = '33:33:00:00:00:01'
 
@@ -43,7 +42,7 @@ def neighbour(address, step):
     return f'{head}.{int(last) ^ step}'
 
 
-def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6):
+def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
     """What becomes of it, what it is, and the frame."""
     local = link_local(mac)
     unicast = Ether(src=mac, dst=host_mac)
@@ -68,6 +67,8 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6):
         ('passes', 'IPv4 from its own address', echo(ipv4)),
         ('passes', 'IPv6 from its own address', echo(ipv6)),
         ('passes', 'IPv6 from its link-local address', echo(local)),
+        ('passes', 'IPv6 from a link-local address that nobody could guess',
+         echo('fe80::c3a5:c85c:97cb:3127')),
         ('passes', 'a request by ARP', broadcast / ARP(psrc=ipv4, **arp)),
         ('passes', 'an answer by ARP', unicast / ARP(op=2, psrc=ipv4, **arp)),
         ('passes', 'a probe of its own address',
@@ -93,7 +94,7 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6):
          UDP(sport=546, dport=547) / DHCP6_Solicit()),
 
         ('mac', "another's MAC address",
-         Ether(src=OTHER_MAC, dst=host_mac) / IP(src=ipv4, dst=host_ipv4) / ICMP()),
+         Ether(src=other_mac, dst=host_mac) / IP(src=ipv4, dst=host_ipv4) / ICMP()),
         ('mac', "the host's MAC address", Ether(src=host_mac, dst=BROADCAST) /
          ARP(psrc=ipv4, **dict(arp, hwsrc=host_mac))),
         ('vlan', 'a tag', unicast / Dot1Q(vlan=5) / IP(src=ipv4, dst=host_ipv4) / ICMP()),
@@ -105,7 +106,7 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6):
         ('arp', "the host's address in ARP",
          unicast / ARP(op=2, psrc=host_ipv4, **arp)),
         ('arp', "another's MAC address in ARP",
-         unicast / ARP(op=2, psrc=ipv4, **dict(arp, hwsrc=OTHER_MAC))),
+         unicast / ARP(op=2, psrc=ipv4, **dict(arp, hwsrc=other_mac))),
         ('arp', "a probe of another's address",
          broadcast / ARP(psrc='0.0.0.0', **dict(arp, pdst=neighbour(ipv4, 1)))),
         ('arp', 'ARP of another kind', unicast / ARP(hwtype=6, psrc=ipv4, **arp)),
@@ -116,14 +117,17 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6):
         ('ipv4', 'the loopback address', echo('127.0.0.1')),
         ('ipv6', "another's IPv6 address", echo(neighbour(ipv6, 1))),
         ('ipv6', "the host's IPv6 address", echo(host_ipv6)),
-        ('ipv6', "another's link-local address", echo(link_local(OTHER_MAC))),
+        ('ipv6', "another's link-local address", echo(link_local(other_mac))),
+        ('ipv6', 'one link-local address more', echo('fe80::b492:b66f:be98:f273')),
         ('ipv6', "the host's link-local address", echo(link_local(host_mac))),
         ('ipv6', 'no IPv6 address', echo('::')),
         ('ipv6', "is another's address a duplicate?",
          nobody(ICMPv6ND_NS(tgt=neighbour(ipv6, 1)), dst='ff02::1:ff00:1')),
-        ('nd', "an advertisement of another's address",
+        ('ndp', "an advertisement of another's address",
          multicast / IPv6(src=ipv6, dst='ff02::1') / ICMPv6ND_NA(tgt=neighbour(ipv6, 1))),
-        ('nd', "an advertisement of the host's link-local address",
+        ('ipv6', "is the host's link-local address a duplicate?",
+         nobody(ICMPv6ND_NS(tgt=link_local(host_mac)), dst='ff02::1:ff00:1')),
+        ('ndp', "an advertisement of the host's link-local address",
          multicast / IPv6(src=local, dst='ff02::1') /
          ICMPv6ND_NA(tgt=link_local(host_mac), R=1, O=1)),
         ('dhcp', 'a DHCP server', broadcast / IP(src=ipv4, dst='255.255.255.255') /

@@ -64,6 +64,7 @@ static const char usage[] =
 "Options of network add, of which --ipv4, --ipv6 or both are needed:\n"
 "  --ipv4 PREFIX        the network's IPv4 addresses, as in 10.1.0.0/24\n"
 "  --ipv6 PREFIX        the network's IPv6 addresses, as in fd00:1::/64\n"
+"  --dns-domain DOMAIN  the ports' names are in this domain as well\n"
 "  --exclude RANGE      addresses that no port gets, as in 10.1.0.2-10.1.0.9; may be\n"
 "                       given several times\n"
 "\n"
@@ -184,6 +185,7 @@ enum {
 	OPTION_IPV4,
 	OPTION_IPV6,
 	OPTION_EXCLUDE,
+	OPTION_DNS_DOMAIN,
 	OPTION_NETWORK,
 	OPTION_ALLOW,
 	OPTION_MAC,
@@ -207,6 +209,7 @@ static const struct option options[] = {
 	{ "ipv4", required_argument, NULL, OPTION_IPV4 },
 	{ "ipv6", required_argument, NULL, OPTION_IPV6 },
 	{ "exclude", required_argument, NULL, OPTION_EXCLUDE },
+	{ "dns-domain", required_argument, NULL, OPTION_DNS_DOMAIN },
 	{ "network", required_argument, NULL, OPTION_NETWORK },
 	{ "allow", required_argument, NULL, OPTION_ALLOW },
 	{ "mac", required_argument, NULL, OPTION_MAC },
@@ -256,12 +259,10 @@ static const char * const list_commands[] = { "list", "network list" };
 
 static bool takes_option(const struct command *command, int option)
 {
-	bool ip = option == OPTION_IPV4 || option == OPTION_IPV6;
+	bool of_both = option == OPTION_IPV4 || option == OPTION_IPV6;
+	bool of_networks = option == OPTION_EXCLUDE || option == OPTION_DNS_DOMAIN;
 
-	if (!command->adds)
-		return false;
-	return command->object == PORT ? option != OPTION_EXCLUDE :
-					 ip || option == OPTION_EXCLUDE;
+	return command->adds && (of_both || of_networks == (command->object == NETWORK));
 }
 
 /* An address of a port, or a prefix of a network */
@@ -311,6 +312,9 @@ static void add_option(json_t *request, enum object object, int option, const ch
 		name = "--exclude";
 		ret = range_parse(value, &first, &last, &err);
 		append(request, "exclude", value);
+		break;
+	case OPTION_DNS_DOMAIN:
+		json_object_set_new(request, "dns_domain", json_string(value));
 		break;
 	case OPTION_NETWORK:
 		name = "--network";

@@ -23,6 +23,7 @@
 #define IN_TABLE	"netdev " TABLE " "
 #define PORT		"port/"
 #define COUNTERS	"ports/"
+#define LOCAL		"local/"
 
 static const char * const reasons[FILTER_REASONS] = {
 	[FILTER_MAC] = "mac",
@@ -30,7 +31,7 @@ static const char * const reasons[FILTER_REASONS] = {
 	[FILTER_ARP] = "arp",
 	[FILTER_IPV4] = "ipv4",
 	[FILTER_IPV6] = "ipv6",
-	[FILTER_ND] = "nd",
+	[FILTER_NDP] = "ndp",
 	[FILTER_DHCP] = "dhcp",
 	[FILTER_RA] = "ra",
 	[FILTER_OTHER] = "other",
@@ -39,16 +40,19 @@ static const char * const reasons[FILTER_REASONS] = {
 /* Who has no address yet asks for one, and for routers, and may be in groups: RFC 2131,
  * 3376, 3590, 4861.
  */
+#define BEFORE_ADDRESS \
+	"{ nd-router-solicit, mld-listener-report, mld-listener-done, mld2-listener-report }"
+
 static const char common[] =
 "add chain " IN_TABLE "common\n"
 "flush chain " IN_TABLE "common\n"
-"add rule " IN_TABLE "common ip protocol udp udp sport 67 goto drop/dhcp\n"
+"add rule " IN_TABLE "common meta protocol ip udp sport 67 goto drop/dhcp\n"
 "add rule " IN_TABLE "common meta protocol ip6 udp sport 547 goto drop/dhcp\n"
 "add rule " IN_TABLE "common meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect } goto drop/ra\n"
 "add rule " IN_TABLE "common meta protocol != { ip, arp, ip6 } goto drop/other\n"
 "add rule " IN_TABLE "common ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept\n"
 "add rule " IN_TABLE "common ip saddr 0.0.0.0 ip protocol igmp accept\n"
-"add rule " IN_TABLE "common ip6 saddr :: icmpv6 type { nd-router-solicit, mld-listener-report, mld-listener-done, mld2-listener-report } accept\n";
+"add rule " IN_TABLE "common ip6 saddr :: icmpv6 type " BEFORE_ADDRESS " accept\n";
 
 /* What ports share is there, until something fails, or is deleted. */
 static bool prepared;
@@ -68,6 +72,19 @@ add_rule(FILE *file, const struct port_config *config, const char *rule, ...)
 	vfprintf(file, rule, ap);
 	va_end(ap);
 	fputc('\n', file);
+}
+
+/* fe80::/64 and the modified EUI-64 of the MAC address: RFC 4291, appendix A */
+static struct address link_local(const uint8_t *mac)
+{
+	struct address address = { .family = AF_INET6, .number = 0xfe80 };
+	const uint8_t eui64[] = { mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5] };
+	size_t i;
+
+	address.number <<= 48;
+	for (i = 0; i < COUNT(eui64); i++)
+		address.number = address.number << 8 | eui64[i];
+	return address;
 }
 
 static void write_ethernet(FILE *file, const struct port_config *config, const char *mac)
@@ -100,103 +117,130 @@ static void write_ipv4(FILE *file, const struct port_config *config, const char 
 	add_rule(file, config, "meta protocol arp goto drop/arp");
 }
 
-/* fe80::/64 and the modified EUI-64 of the MAC address: RFC 4291, appendix A */
-static struct address link_local(const uint8_t *mac)
-{
-	struct address address = { .family = AF_INET6, .number = 0xfe80 };
-	const uint8_t eui64[] = { mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5] };
-	size_t i;
+/* The target of neighbour discovery (RFC 4861), or its first half, is compared with a
+ * number.
+ */
+#define TARGET		"@th,64,128 "
+#define LOCAL_TARGET	"@th,64,64 "
+#define LOCAL_HALF	"0xfe80000000000000"
+#define ADVERTISES	"icmpv6 type nd-neighbor-advert "
+/* Is the address that I am to have a duplicate? (RFC 4862) */
+#define PROBES		"ip6 saddr :: icmpv6 type nd-neighbor-solicit "
 
-	address.number <<= 48;
-	for (i = 0; i < COUNT(eui64); i++)
-		address.number = address.number << 8 | eui64[i];
-	return address;
+#define NUMBER_TEXT	35
+
+static const char *number_of(const struct address *address, char *text)
+{
+	snprintf(text, NUMBER_TEXT, "0x%016" PRIx64 "%016" PRIx64,
+		 (uint64_t)(address->number >> 64), (uint64_t)address->number);
+	return text;
 }
 
-/* An address, as a source, and as the target of neighbour discovery (RFC 4861) */
-struct ipv6_match {
-	char source[ADDRESS_TEXT];
-	char field[16];
-	char target[40];
-};
+/* A guest has the link-local address that its MAC address makes, and may have another
+ * one, as RFC 7217 wants it: the first that it uses, for as long as it does (RFC 6620).
+ * It may not have many, which would fill the host's table of neighbours, nor one that
+ * another guest's MAC address makes.
+ */
+#define LOCAL_SET	"{ type ipv6_addr; size 1; flags dynamic, timeout; timeout 10m; gc-interval 1m; }"
 
-static void match_address(struct ipv6_match *match, const struct address *address)
+static void write_link_local(FILE *file, const struct port_config *config,
+			     const struct address *host)
 {
-	address_format(address, match->source);
-	strcpy(match->field, "@th,64,128");
-	sprintf(match->target, "0x%016" PRIx64 "%016" PRIx64, (uint64_t)(address->number >> 64),
-		(uint64_t)address->number);
+	const struct address own = link_local(config->mac);
+	char text[ADDRESS_TEXT], number[NUMBER_TEXT];
+
+	address_format(&own, text);
+	add_rule(file, config, "ip6 saddr %s accept", text);
+	address_format(host, text);
+	add_rule(file, config, "ip6 saddr %s goto drop/ipv6", text);
+	add_rule(file, config, "ip6 saddr @guests goto drop/ipv6");
+	if (config->allow & ALLOW_LINK_LOCAL)
+		add_rule(file, config, "ip6 saddr fe80::/64 accept");
+	else
+		add_rule(file, config, "ip6 saddr fe80::/64 update @" LOCAL "%s { ip6 saddr } accept",
+			 config->name);
+	add_rule(file, config, PROBES TARGET "%s goto drop/ipv6", number_of(host, number));
+	add_rule(file, config, PROBES LOCAL_TARGET LOCAL_HALF " accept");
 }
 
-static const struct ipv6_match any_link_local = {
-	.source = "fe80::/64", .field = "@th,64,64", .target = "0xfe80000000000000",
-};
-
-static void write_ipv6(FILE *file, const struct port_config *config)
+static void write_ipv6(FILE *file, const struct port_config *config,
+		       const struct address *host)
 {
-	const struct address local = link_local(config->mac);
-	struct ipv6_match own[2] = { any_link_local };
-	unsigned int i, count = 1;
+	const struct address *own = &config->address[FAMILY_IPV6];
+	char text[ADDRESS_TEXT], number[NUMBER_TEXT];
 
-	if (!(config->allow & ALLOW_LINK_LOCAL))
-		match_address(&own[0], &local);
-	if (config->address[FAMILY_IPV6].family)
-		match_address(&own[count++], &config->address[FAMILY_IPV6]);
-
-	fprintf(file, "add rule " IN_TABLE PORT "%s icmpv6 type nd-neighbor-advert",
-		config->name);
-	for (i = 0; i < count; i++)
-		fprintf(file, " %s != %s", own[i].field, own[i].target);
-	fputs(" goto drop/nd\n", file);
-	for (i = 0; i < count; i++) {
-		add_rule(file, config, "ip6 saddr %s accept", own[i].source);
-		/* Is the address that I am to have a duplicate? (RFC 4862) */
-		add_rule(file, config, "ip6 saddr :: icmpv6 type nd-neighbor-solicit %s %s accept",
-			 own[i].field, own[i].target);
+	add_rule(file, config, ADVERTISES TARGET "%s goto drop/ndp", number_of(host, number));
+	if (own->family) {
+		number_of(own, number);
+		add_rule(file, config, ADVERTISES LOCAL_TARGET "!= " LOCAL_HALF " " TARGET
+			 "!= %s goto drop/ndp", number);
+		address_format(own, text);
+		add_rule(file, config, "ip6 saddr %s accept", text);
+		add_rule(file, config, PROBES TARGET "%s accept", number);
+	} else {
+		add_rule(file, config, ADVERTISES LOCAL_TARGET "!= " LOCAL_HALF " goto drop/ndp");
 	}
+	write_link_local(file, config, host);
 	add_rule(file, config, "meta protocol ip6 goto drop/ipv6");
 }
 
-static void write_chain(FILE *file, const struct port_config *config)
+/* Of sets that ports share: its counters, and its link-local address */
+static void write_elements(FILE *file, const struct port_config *config, const char *verb)
 {
+	const struct address local = link_local(config->mac);
+	char text[ADDRESS_TEXT];
+	size_t i;
+
+	for (i = 0; i < COUNT(reasons); i++)
+		fprintf(file, "%s element " IN_TABLE COUNTERS "%s { \"%s\" }\n", verb, reasons[i],
+			config->name);
+	address_format(&local, text);
+	fprintf(file, "%s element " IN_TABLE "guests { %s }\n", verb, text);
+}
+
+static void write_filter(FILE *file, const struct port *port)
+{
+	const struct address host = link_local(port->host_mac);
+	const struct port_config *config = &port->config;
 	const uint8_t *m = config->mac;
 	char mac[18];
-	size_t i;
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
 		 m[4], m[5]);
-	for (i = 0; i < COUNT(reasons); i++)
-		fprintf(file, "add element " IN_TABLE COUNTERS "%s { \"%s\" }\n", reasons[i],
-			config->name);
-	fprintf(file, "add chain " IN_TABLE PORT "%s { type filter hook ingress device \"%s\" priority filter; policy drop; }\n"
-		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name);
+	write_elements(file, config, "add");
+	fprintf(file, "add set " IN_TABLE LOCAL "%s " LOCAL_SET "\n"
+		"add chain " IN_TABLE PORT "%s { type filter hook ingress device \"%s\" priority filter; policy drop; }\n"
+		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name,
+		config->name);
 	write_ethernet(file, config, mac);
 	add_rule(file, config, "jump common");
 	write_ipv4(file, config, mac);
-	write_ipv6(file, config);
+	write_ipv6(file, config, &host);
 }
 
 /* Kernels differ in whether a chain is still there when its interface is not. */
-static void write_removal(FILE *file, const struct port_config *config)
+static void write_removal(FILE *file, const struct port *port)
 {
-	size_t i;
+	const struct port_config *config = &port->config;
 
 	fprintf(file, "add chain " IN_TABLE PORT "%s\n"
 		"flush chain " IN_TABLE PORT "%s\n"
-		"delete chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name);
-	for (i = 0; i < COUNT(reasons); i++)
-		fprintf(file, "add element " IN_TABLE COUNTERS "%s { \"%s\" }\n"
-			"delete element " IN_TABLE COUNTERS "%s { \"%s\" }\n", reasons[i], config->name,
-			reasons[i], config->name);
+		"delete chain " IN_TABLE PORT "%s\n"
+		"add set " IN_TABLE LOCAL "%s " LOCAL_SET "\n"
+		"delete set " IN_TABLE LOCAL "%s\n", config->name, config->name, config->name,
+		config->name, config->name);
+	write_elements(file, config, "add");
+	write_elements(file, config, "delete");
 }
 
-/* Done again, it changes nothing. */
-static void write_shared(FILE *file, const struct port_config *config)
+/* What ports share. Done again, it changes nothing. */
+static void write_shared(FILE *file, const struct port *port)
 {
 	size_t i;
 
-	(void)config;
-	fputs("add table netdev " TABLE "\n", file);
+	(void)port;
+	fputs("add table netdev " TABLE "\n"
+	      "add set " IN_TABLE "guests { type ipv6_addr; }\n", file);
 	for (i = 0; i < COUNT(reasons); i++)
 		fprintf(file, "add set " IN_TABLE COUNTERS "%s { type ifname; counter; }\n"
 			"add chain " IN_TABLE "drop/%s\n"
@@ -207,8 +251,8 @@ static void write_shared(FILE *file, const struct port_config *config)
 	fputs(common, file);
 }
 
-static int run(void (*write)(FILE *file, const struct port_config *config),
-	       const struct port_config *config, struct error *err)
+static int run(void (*write)(FILE *file, const struct port *port), const struct port *port,
+	       struct error *err)
 {
 	char *text = NULL;
 	FILE *file;
@@ -218,7 +262,7 @@ static int run(void (*write)(FILE *file, const struct port_config *config),
 	file = open_memstream(&text, &len);
 	if (!file)
 		return error_set(err, "out of memory");
-	write(file, config);
+	write(file, port);
 	if (fclose(file))
 		ret = error_set(err, "out of memory");
 	else
@@ -239,7 +283,7 @@ static int prepare(struct error *err)
 
 /**
  * filter_set() - let a guest send from its own addresses only
- * @config: its port, whose interface is there
+ * @port: its port, whose interface is there
  * @err: receives what is wrong
  *
  * Counters go on, if there are any.
@@ -247,9 +291,9 @@ static int prepare(struct error *err)
  * Return: 0, also if the port is in no network or everything is allowed, or -1, and
  * then all is as before.
  */
-int filter_set(const struct port_config *config, struct error *err)
+int filter_set(const struct port *port, struct error *err)
 {
-	if (!has_filter(config) || (!prepare(err) && !run(write_chain, config, err)))
+	if (!has_filter(&port->config) || (!prepare(err) && !run(write_filter, port, err)))
 		return 0;
 	error_prefix(err, "cannot filter what the guest sends");
 	return -1;
@@ -257,14 +301,14 @@ int filter_set(const struct port_config *config, struct error *err)
 
 /**
  * filter_remove() - the inverse
- * @config: the port, whose interface is gone
+ * @port: the port, whose interface is gone
  */
-void filter_remove(const struct port_config *config)
+void filter_remove(const struct port *port)
 {
 	struct error err;
 
-	if (has_filter(config) && (prepare(&err) || run(write_removal, config, &err)))
-		log_error("%s: cannot remove its filter: %s", config->name, err.text);
+	if (has_filter(&port->config) && (prepare(&err) || run(write_removal, port, &err)))
+		log_error("%s: cannot remove its filter: %s", port->config.name, err.text);
 }
 
 static void counter_found(const char *name, uint64_t packets, void *data)

@@ -89,6 +89,10 @@ int interface_find(struct port *port, struct error *err)
 		return ret;
 	port->ifindex = link.ifindex;
 	port->up = link.up;
+	/* The filter keeps the host's link-local address from the guest. */
+	if (memcmp(port->host_mac, link.mac, sizeof(link.mac)))
+		port->filtered = false;
+	memcpy(port->host_mac, link.mac, sizeof(link.mac));
 	if (!port->config.mtu)
 		port->config.mtu = link.mtu;
 	return 0;

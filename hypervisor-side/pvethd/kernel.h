@@ -22,6 +22,7 @@
  * struct link_info - a network interface
  * @ifindex: its index
  * @up: it is up
+ * @mac: its MAC address
  * @kind: its rtnl link kind, empty if it has none
  * @mtu: its MTU
  * @queues: the number of its transmit queues
@@ -30,6 +31,7 @@
 struct link_info {
 	unsigned int ifindex;
 	bool up;
+	uint8_t mac[6];
 	char kind[32];
 	uint32_t mtu;
 	uint32_t queues;

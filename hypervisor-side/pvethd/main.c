@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -96,7 +95,6 @@ static int open_run_dir(struct options *options, struct error *err)
 {
 	static char dir[PATH_MAX];
 	struct stat st;
-	int fd;
 
 	if (mkdir(options->run_dir, 0755) && errno != EEXIST)
 		return error_set(err, "cannot make the directory %s: %s", options->run_dir,
@@ -108,19 +106,23 @@ static int open_run_dir(struct options *options, struct error *err)
 		return error_set(err, "the path %s is too long for sockets: --run-dir takes at most %d characters",
 				 dir, MAX_RUN_DIR);
 	options->run_dir = dir;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		return error_set(err, "cannot open the directory %s: %s", dir, strerror(errno));
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return error_set(err, "cannot open the directory %s: it is no directory", dir);
 	if (st.st_uid != geteuid() || st.st_mode & 0022)
 		return error_set(err, "the directory %s must belong to the user that runs pvethd, and nobody else may write to it",
 				 dir);
-	/* The lock lasts as long as this process, and those that it forks. */
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		return 0;
-	if (errno == EWOULDBLOCK)
-		return error_set(err, "another pvethd uses %s: stop it first, or use another --run-dir",
-				 dir);
-	return error_set(err, "cannot lock %s: %s", dir, strerror(errno));
+	return 0;
+}
+
+static int lock_run_dir(const char *dir, struct error *err)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return error_set(err, "cannot open the directory %s: %s", dir, strerror(errno));
+	ret = directory_lock(fd, dir, "--run-dir", err);
+	close(fd);
+	return ret;
 }
 
 /* Windows are pinned, and each port takes dozens of files. What is not allowed
@@ -213,6 +215,7 @@ static int serve(struct event_base *base, const struct options *options, int rea
 	if (kernel_open(base, err) ||
 	    networks_open(err) ||
 	    ports_open(base, options->run_dir, err) ||
+	    dnsmasq_open(base, options->run_dir, options->foreground, err) ||
 	    control_open(base, options->run_dir, err))
 		return -1;
 	if (ready_fd >= 0 && leave_terminal(ready_fd, err))
@@ -241,6 +244,8 @@ static int run(struct options *options, struct error *err)
 		if (ready_fd < 0)
 			return -1;
 	}
+	if (lock_run_dir(options->run_dir, err) || state_lock(options->state_dir, err))
+		return -1;
 	raise_limits();
 	base = event_base_new();
 	if (!base)
@@ -254,6 +259,7 @@ static int run(struct options *options, struct error *err)
 	}
 	ret = serve(base, options, ready_fd, err);
 	control_close();
+	dnsmasq_close();
 	ports_close();
 	networks_close();
 	kernel_close();

@@ -19,10 +19,15 @@
 /* IPv4 prefixes are no longer than that of a link between two. */
 #define MIN_IPV4_LENGTH		8
 #define MAX_IPV4_LENGTH		31
-#define MIN_IPV6_LENGTH		16
+/* Router advertisements are of no larger ones (RFC 4861, 4862, and dnsmasq). */
+#define MIN_IPV6_LENGTH		64
 #define MAX_IPV6_LENGTH		126
 
 #define MAX_EXCLUDED		256
+
+/* RFC 1035, without the dot at its end */
+#define MAX_DOMAIN		253
+#define MAX_LABEL		63
 
 /* RFC 8200 */
 #define MIN_IPV6_MTU		1280
@@ -31,6 +36,7 @@
  * struct network - a network
  * @entry: in the list of networks
  * @name: its name
+ * @domain: that its ports' names are in, or empty
  * @excluded: ranges of addresses that no port gets, as an array of strings
  * @pools: its addresses, by enum family_index; without a family if it has none
  * @host: those of the host
@@ -39,6 +45,7 @@
 struct network {
 	TAILQ_ENTRY(network) entry;
 	char name[IFNAMSIZ];
+	char domain[MAX_DOMAIN + 1];
 	json_t *excluded;
 	struct pool pools[FAMILIES];
 	struct address host[FAMILIES];
@@ -105,6 +112,33 @@ bool network_prefix(const struct network *network, enum family_index i,
 	*prefix = network->pools[i].prefix;
 	*host = network->host[i];
 	return has_family(network, i);
+}
+
+/**
+ * network_next() - walk through all networks
+ * @network: the one before, or NULL
+ *
+ * Return: the first one, or the next one, or NULL.
+ */
+const struct network *network_next(const struct network *network)
+{
+	return network ? TAILQ_NEXT(network, entry) : TAILQ_FIRST(&networks);
+}
+
+const char *network_name(const struct network *network)
+{
+	return network->name;
+}
+
+/**
+ * network_domain() - where a network's names are
+ * @network: the network
+ *
+ * Return: a domain, as in "example.net", or "" if it has none.
+ */
+const char *network_domain(const struct network *network)
+{
+	return network->domain;
 }
 
 static bool overlap(const struct prefix *one, const struct prefix *other)
@@ -204,6 +238,25 @@ static int exclude_all(struct network *network, json_t *ranges, struct error *er
 	return 0;
 }
 
+/* Names of hosts: RFC 952, 1123 */
+static int check_domain(const char *domain, struct error *err)
+{
+	const char *p, *end;
+
+	if (strlen(domain) > MAX_DOMAIN)
+		return error_set(err, "the domain '%.40s...' is longer than %d characters", domain,
+				 MAX_DOMAIN);
+	for (p = domain;; p = end + 1) {
+		end = p + strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+		if (end == p || end - p > MAX_LABEL || *p == '-' || end[-1] == '-' ||
+		    (*end && *end != '.'))
+			return error_set(err, "'%s' is no domain: it has labels of letters, digits and '-' with dots between them, as in cloud.example.net",
+					 domain);
+		if (!*end)
+			return 0;
+	}
+}
+
 static void network_free(struct network *network)
 {
 	unsigned int i;
@@ -245,14 +298,15 @@ static int check_room(const struct network *network, struct error *err)
 
 static struct network *network_from_json(json_t *json, struct error *err)
 {
-	const char *name, *texts[FAMILIES] = {};
+	const char *name, *texts[FAMILIES] = {}, *domain = "";
 	json_t *excluded = NULL;
 	struct network *network;
 	json_error_t jerr;
 
-	if (json_unpack_ex(json, &jerr, JSON_STRICT, "{s:s, s?s, s?s, s?o}", "name", &name,
+	if (json_unpack_ex(json, &jerr, JSON_STRICT, "{s:s, s?s, s?s, s?o, s?s}", "name", &name,
 			   keys[FAMILY_IPV4], &texts[FAMILY_IPV4],
-			   keys[FAMILY_IPV6], &texts[FAMILY_IPV6], "exclude", &excluded)) {
+			   keys[FAMILY_IPV6], &texts[FAMILY_IPV6], "exclude", &excluded,
+			   "dns_domain", &domain)) {
 		error_set(err, "not a network's configuration: %s", jerr.text);
 		return NULL;
 	}
@@ -267,12 +321,15 @@ static struct network *network_from_json(json_t *json, struct error *err)
 			  name);
 		return NULL;
 	}
+	if ((*domain && check_domain(domain, err)) || dnsmasq_check(err))
+		return NULL;
 	network = calloc(1, sizeof(*network));
 	if (!network) {
 		error_set(err, "out of memory");
 		return NULL;
 	}
 	strcpy(network->name, name);
+	strcpy(network->domain, domain);
 	network->excluded = json_array();
 	if (set_prefixes(network, texts, err) || exclude_all(network, excluded, err) ||
 	    check_room(network, err)) {
@@ -295,7 +352,23 @@ static json_t *config_json(const struct network *network)
 		prefix_format(&network->pools[i].prefix, text);
 		json_object_set_new(json, keys[i], json_string(text));
 	}
+	if (network->domain[0])
+		json_object_set_new(json, "dns_domain", json_string(network->domain));
 	return json;
+}
+
+/* In the order of names, and of numbers in them */
+static void insert(struct network *network)
+{
+	struct network *next;
+
+	TAILQ_FOREACH(next, &networks, entry) {
+		if (strverscmp(next->name, network->name) > 0) {
+			TAILQ_INSERT_BEFORE(next, network, entry);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(&networks, network, entry);
 }
 
 /* What of the network's is no port's, or a port's that is down, is to be unreachable,
@@ -345,7 +418,8 @@ json_t *network_add(json_t *json, struct error *err)
 		network_free(network);
 		return NULL;
 	}
-	TAILQ_INSERT_TAIL(&networks, network, entry);
+	insert(network);
+	dnsmasq_changed();
 	log_info("network %s: added", network->name);
 	return network_to_json(network);
 }
@@ -375,6 +449,7 @@ int network_del(const char *name, struct error *err)
 		return -1;
 	unblock(network, FAMILIES);
 	TAILQ_REMOVE(&networks, network, entry);
+	dnsmasq_changed();
 	log_info("network %s: deleted", network->name);
 	network_free(network);
 	return 0;
@@ -413,6 +488,8 @@ json_t *network_to_json(const struct network *network)
 	     port = port_of_network(network->name, port))
 		json_array_append_new(ports, config_to_json(&port->config));
 	json_object_set_new(json, "ports", ports);
+	json_object_set_new(json, "problem",
+			    dnsmasq_problem() ? json_string(dnsmasq_problem()) : json_null());
 	return json;
 }
 
@@ -626,7 +703,7 @@ static int network_load(json_t *json, struct error *err)
 
 	if (!network)
 		return -1;
-	TAILQ_INSERT_TAIL(&networks, network, entry);
+	insert(network);
 	if (block(network, err))
 		log_error("network %s: %s", network->name, err->text);
 	return 0;

@@ -12,6 +12,9 @@ json_t *network_add(json_t *json, struct error *err);
 int network_del(const char *name, struct error *err);
 bool network_prefix(const struct network *network, enum family_index i,
 		    struct prefix *prefix, struct address *host);
+const struct network *network_next(const struct network *network);
+const char *network_name(const struct network *network);
+const char *network_domain(const struct network *network);
 json_t *network_to_json(const struct network *network);
 json_t *networks_to_json(void);
 int networks_open(struct error *err);
@@ -21,6 +24,15 @@ int network_join(struct port_config *config, struct error *err);
 int network_join_again(const struct port_config *config, struct error *err);
 void network_leave(const struct port_config *config);
 void network_keep(const struct port_config *config);
+
+/* dnsmasq.c APIs: */
+int dnsmasq_check(struct error *err);
+int dnsmasq_open(struct event_base *event_base, const char *run_dir, bool to_stderr,
+		 struct error *err);
+void dnsmasq_close(void);
+void dnsmasq_changed(void);
+void dnsmasq_release(const struct port_config *config);
+const char *dnsmasq_problem(void);
 
 /* route.c APIs: */
 int route_port(const struct port *port, struct error *err);

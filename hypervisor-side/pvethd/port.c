@@ -285,7 +285,7 @@ static void port_refresh_network(struct port *port)
 	struct error err;
 	int ret;
 
-	if (!port->filtered && filter_set(&port->config, &err)) {
+	if (!port->filtered && filter_set(port, &err)) {
 		port_set_problem(port, err.text);
 		event_add(port->retry, &retry_after);
 	} else {
@@ -317,6 +317,9 @@ static void port_refresh(struct port *port)
 		if (port->ifindex != old) {
 			port->wants_bridge = port->config.bridge[0];
 			port->filtered = false;
+			/* Its MTU may be known now. */
+			if (port->config.network[0])
+				dnsmasq_changed();
 		}
 	} else if (old || port->wants_link || ret != -ENODEV) {
 		if (ret == -ENODEV)
@@ -411,6 +414,20 @@ static void port_free(struct port *port)
 	free(port);
 }
 
+/* In the order of names, and of numbers in them */
+static void insert(struct port *port)
+{
+	struct port *next;
+
+	TAILQ_FOREACH(next, &ports, entry) {
+		if (strverscmp(next->config.name, port->config.name) > 0) {
+			TAILQ_INSERT_BEFORE(next, port, entry);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(&ports, port, entry);
+}
+
 static int check_unique(const struct port_config *config, struct error *err)
 {
 	struct port *port;
@@ -472,10 +489,12 @@ struct port *port_add(struct port_config *config, struct error *err)
 	if (ram_make(&port->config, err))
 		goto err_link;
 	if (state_save(STATE_PORT, config->name, config_to_json(&port->config), err) ||
-	    filter_set(config, err) || clients_listen(port, err) || route_port(port, err))
+	    filter_set(port, err) || clients_listen(port, err) || route_port(port, err))
 		goto err_state;
 	port->filtered = true;
-	TAILQ_INSERT_TAIL(&ports, port, entry);
+	insert(port);
+	if (config->network[0])
+		dnsmasq_changed();
 	log_info("%s: added", config->name);
 	return port;
 
@@ -485,7 +504,7 @@ err_state:
 err_link:
 	if (made)
 		link_del(port->ifindex, &ignored);
-	filter_remove(config);
+	filter_remove(port);
 err_free:
 	port_free(port);
 err_leave:
@@ -515,8 +534,9 @@ int port_del(struct port *port, struct error *err)
 	}
 	if (state_remove(STATE_PORT, name, err))
 		return -1;
-	filter_remove(&port->config);
+	filter_remove(port);
 	network_leave(&port->config);
+	dnsmasq_release(&port->config);
 	/* Who allocates the file has it locked, and it could not be removed before. */
 	ram_fill_cancel(port->filler);
 	port->filler = NULL;
@@ -566,7 +586,7 @@ static int port_load(json_t *json, struct error *err)
 		network_keep(&config);
 		return -1;
 	}
-	TAILQ_INSERT_TAIL(&ports, port, entry);
+	insert(port);
 	port->wants_link = true;
 	port_refresh(port);
 	return 0;

@@ -253,6 +253,10 @@ void print_network(json_t *network)
 	fputs("  host:          ", stdout);
 	print_pair(json_string_value(json_object_get(network, "host_ipv4")),
 		   json_string_value(json_object_get(network, "host_ipv6")), ", ");
+	if (json_is_string(json_object_get(network, "dns_domain")))
+		print_line("DNS domain:", get_string(network, "dns_domain"));
+	if (json_is_string(json_object_get(network, "problem")))
+		print_line("problem:", get_string(network, "problem"));
 	json_array_foreach(json_object_get(network, "exclude"), i, item)
 		print_line("excluded:", json_string_value(item));
 	print_free(network, "free in IPv4:", "free_ipv4");

@@ -13,6 +13,7 @@
  * network.c    networks, whose addresses ports have
  * route.c      a port in a network, as the host's network has it
  * filter.c     what the guest of such a port may send
+ * dnsmasq.c    what it is told: addresses, routers, names
  * pool.c       addresses to be taken, each by one
  * state.c      state files
  * config.c     what a port is configured to be, and JSON
@@ -70,7 +71,7 @@ enum family_index {
 enum allow {
 	ALLOW_ALL = 1 << 0,		/* there is no filter */
 	ALLOW_VLAN = 1 << 1,		/* frames with VLAN tags, whatever is in them */
-	ALLOW_LINK_LOCAL = 1 << 2,	/* any link-local IPv6 address */
+	ALLOW_LINK_LOCAL = 1 << 2,	/* any number of link-local IPv6 addresses */
 };
 
 /* Why a filter drops a frame: pvethctl(8) */
@@ -80,7 +81,7 @@ enum filter_reason {
 	FILTER_ARP,
 	FILTER_IPV4,
 	FILTER_IPV6,
-	FILTER_ND,
+	FILTER_NDP,
 	FILTER_DHCP,
 	FILTER_RA,
 	FILTER_OTHER,
@@ -174,6 +175,7 @@ TAILQ_HEAD(client_list, client);
  * @config: what it is configured to be
  * @socket: path of its socket
  * @ifindex: its interface, or 0 if there is none
+ * @host_mac: its MAC address
  * @up: it is up
  * @wants_link: make its interface when that is possible
  * @wants_bridge: put it into its bridge when that is there
@@ -196,6 +198,7 @@ struct port {
 	struct port_config config;
 	char socket[108];
 	unsigned int ifindex;
+	uint8_t host_mac[6];
 	bool up;
 	bool wants_link;
 	bool wants_bridge;
@@ -256,7 +259,9 @@ enum state_kind {
 	STATE_NETWORK,
 };
 
+int directory_lock(int fd, const char *dir, const char *option, struct error *err);
 int state_open(const char *dir, struct error *err);
+int state_lock(const char *dir, struct error *err);
 int state_save(enum state_kind kind, const char *name, json_t *json, struct error *err);
 int state_remove(enum state_kind kind, const char *name, struct error *err);
 bool state_exists(enum state_kind kind, const char *name);
@@ -325,8 +330,8 @@ void ports_refresh(void);
 void ports_module_loaded(void);
 
 /* filter.c APIs: */
-int filter_set(const struct port_config *config, struct error *err);
-void filter_remove(const struct port_config *config);
+int filter_set(const struct port *port, struct error *err);
+void filter_remove(const struct port *port);
 void filter_deleted(const char *table, const char *chain);
 void filters_count(void);
 json_t *filter_to_json(const struct port *port);

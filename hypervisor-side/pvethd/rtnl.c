@@ -49,6 +49,9 @@ static void link_reply(const struct nlmsghdr *nlh, void *data)
 	link_attributes(nlh, table);
 	link->ifindex = ifi->ifi_index;
 	link->up = ifi->ifi_flags & IFF_UP;
+	if (table[IFLA_ADDRESS] &&
+	    mnl_attr_get_payload_len(table[IFLA_ADDRESS]) == sizeof(link->mac))
+		memcpy(link->mac, mnl_attr_get_payload(table[IFLA_ADDRESS]), sizeof(link->mac));
 	if (table[IFLA_MTU])
 		link->mtu = mnl_attr_get_u32(table[IFLA_MTU]);
 	if (table[IFLA_NUM_TX_QUEUES])

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,11 +33,51 @@ static const struct {
 static int state_fd = -1;
 
 /**
- * state_open() - open the directory of state files, and lock it
- * @dir: its path; it is made if it is missing
+ * directory_lock() - have a directory for this process alone
+ * @fd: the directory
+ * @dir: its path, for messages
+ * @option: of the command line, which chooses another
  * @err: receives what is wrong
  *
- * The lock is held until the process and those that it forks are gone.
+ * The lock ends with the process. Those that it starts do not have it, not even for a
+ * moment, in which this one may end and another one be started.
+ *
+ * Return: 0, or -1.
+ */
+int directory_lock(int fd, const char *dir, const char *option, struct error *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int lock_fd = openat(fd, "lock", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	/* Open until the process ends */
+	if (lock_fd >= 0 && !fcntl(lock_fd, F_SETLK, &lock))
+		return 0;
+	if (lock_fd >= 0 && (errno == EACCES || errno == EAGAIN))
+		error_set(err, "another pvethd uses %s: stop it first, or use another %s", dir,
+			  option);
+	else
+		error_set(err, "cannot lock %s: %s", dir, strerror(errno));
+	if (lock_fd >= 0)
+		close(lock_fd);
+	return -1;
+}
+
+/**
+ * state_lock() - have the directory of state files for this process alone
+ * @dir: its path, for messages
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int state_lock(const char *dir, struct error *err)
+{
+	return directory_lock(state_fd, dir, "--state-dir", err);
+}
+
+/**
+ * state_open() - open the directory of state files
+ * @dir: its path; it is made if it is missing
+ * @err: receives what is wrong
  *
  * Return: 0, or -1.
  */
@@ -49,12 +88,6 @@ int state_open(const char *dir, struct error *err)
 	state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (state_fd < 0)
 		return error_set(err, "cannot open the directory %s: %s", dir, strerror(errno));
-	if (flock(state_fd, LOCK_EX | LOCK_NB)) {
-		if (errno == EWOULDBLOCK)
-			return error_set(err, "another pvethd uses %s: stop it first, or use another --state-dir",
-					 dir);
-		return error_set(err, "cannot lock %s: %s", dir, strerror(errno));
-	}
 	return 0;
 }
 

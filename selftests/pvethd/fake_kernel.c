@@ -19,6 +19,7 @@
  *	master NAME		name of the bridge that it is in, or "none"
  *	down NAME		it is down, and has lost its routes
  *	up NAME			it is up
+ *	mac NAME HEX		it has this MAC address
  *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
  *	blocked			prefixes that are unreachable
@@ -332,7 +333,9 @@ static void nft_line(const char *line)
 	if (!strcmp(object, "table") || !strcmp(object, "set"))
 		return;
 	if (!strcmp(object, "element")) {
-		sscanf(line + at, "{ \"%15[^\"]", interface);
+		/* If it is no interface, it has no name. */
+		if (sscanf(line + at, "{ \"%15[^\"]", interface) < 0)
+			abort();
 		snprintf(word, sizeof(word), "%s<%s", name, interface);
 		remember(elements, sizeof(elements), word);
 		known = strstr(elements, word);
@@ -377,6 +380,9 @@ int nft_counters(const char *table, const char *set,
 	(void)err;
 	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		interface = strchr(word, '<');
+		/* An address is no interface. */
+		if (interface && !interface[1])
+			continue;
 		if (interface && !strncmp(word, set, interface - word) && !set[interface - word])
 			found(interface + 1, count, data);
 		count += !!first_count;
@@ -491,6 +497,7 @@ static void set_loaded(bool on)
 static bool link_command(const char *command, struct fake_link *link, const char *arg)
 {
 	const uint64_t one = 1;
+	unsigned int i;
 
 	if (!strcmp(command, "unlink")) {
 		delete_link(link);
@@ -508,6 +515,11 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		link->info.up = command[0] == 'u';
 		if (!link->info.up)
 			link->routes[0] = '\0';
+		report(REPORT_CHANGED);
+	} else if (!strcmp(command, "mac")) {
+		for (i = 0; i < sizeof(link->info.mac); i++)
+			if (sscanf(arg + 2 * i, "%2hhx", &link->info.mac[i]) != 1)
+				abort();
 		report(REPORT_CHANGED);
 	} else if (!strcmp(command, "network")) {
 		printf("%s %s %s\n", link->addresses, link->routes, link->settings);

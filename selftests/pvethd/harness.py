@@ -10,6 +10,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -19,6 +20,9 @@ import time
 import traceback
 
 BIN = os.environ['PVETHD_TEST_BIN']
+
+# Programs that pvethd starts
+STUBS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bin')
 
 # Nothing here takes a second, but for the sanitizers and a busy machine.
 PATIENCE = 30
@@ -51,6 +55,11 @@ def wait_for(condition, what):
         time.sleep(0.01)
 
 
+def listing(directory):
+    """What pvethd keeps in one of its directories, but for the lock of each."""
+    return sorted(name for name in os.listdir(directory) if name != 'lock')
+
+
 class Daemon:
     """pvethd with a fake kernel."""
 
@@ -59,6 +68,7 @@ class Daemon:
         self.run_dir = os.path.join(self.dir, 'run')
         self.state_dir = os.path.join(self.dir, 'state')
         self.log_path = os.path.join(self.dir, 'log')
+        self.path = os.pathsep.join([STUBS, os.environ['PATH']])
         self.process = None
 
     def args(self):
@@ -67,7 +77,8 @@ class Daemon:
 
     def start(self, initial=''):
         """Start it; the command is run by the fake kernel before anything."""
-        env = dict(os.environ, FAKE_KERNEL=initial)
+        env = dict(os.environ, FAKE_KERNEL=initial,
+                   PATH=self.path)
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(self.args(), stdin=subprocess.PIPE,
                                             stdout=subprocess.PIPE, stderr=log,
@@ -107,7 +118,25 @@ class Daemon:
         finally:
             if self.process is not None:
                 self.kill()
+            self.end_dnsmasq()
             shutil.rmtree(self.dir)
+
+    def dnsmasq_file(self, name):
+        """The text of one of dnsmasq's files, or '' if there is none."""
+        try:
+            with open(os.path.join(self.run_dir, 'dnsmasq', name), encoding='utf-8') as file:
+                return file.read()
+        except FileNotFoundError:
+            return ''
+
+    def dnsmasq_pids(self):
+        """Of its processes: they outlive pvethd."""
+        return [int(self.dnsmasq_file(f'{name}.pid') or 0) for name in ('dhcp', 'dns')]
+
+    def end_dnsmasq(self):
+        for pid in filter(None, self.dnsmasq_pids()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def log(self):
         with open(self.log_path, encoding='utf-8') as log:

@@ -13,7 +13,7 @@ import subprocess
 import time
 import xml.etree.ElementTree
 
-from harness import BIN, PATIENCE, Qemu, check_contains, check_equal, wait_for
+from harness import BIN, PATIENCE, Qemu, check_contains, check_equal, listing, wait_for
 
 
 def is_private_mac(mac):
@@ -308,8 +308,8 @@ def test_add_refused(daemon):
     with open(f'{daemon.dir}/pveth-vm2.ram', encoding='utf-8') as file:
         check_equal(file.read(), "another's", 'file that was there')
     check_equal(os.path.exists('/dev/shm/pveth-vm2.ram'), False, 'memory')
-    check_equal(os.listdir(daemon.state_dir), ['vm1.json'], 'state files')
-    check_equal(sorted(os.listdir(daemon.run_dir)), ['control', 'vm1.sock'], 'sockets')
+    check_equal(listing(daemon.state_dir), ['vm1.json'], 'state files')
+    check_equal(listing(daemon.run_dir), ['control', 'vm1.sock'], 'sockets')
 
 
 def test_add_undone(daemon):
@@ -327,7 +327,7 @@ def test_add_undone(daemon):
     os.mkdir(f'{daemon.run_dir}/vm1.sock')
     daemon.fails_with(('add', 'vm1'), 'cannot make the socket', 'vm1.sock')
     check_equal(daemon.kernel('show vm1'), 'none', 'interface')
-    check_equal(os.listdir(daemon.state_dir), [], 'state files')
+    check_equal(listing(daemon.state_dir), [], 'state files')
     os.rmdir(f'{daemon.run_dir}/vm1.sock')
     daemon.add('vm1')
 
@@ -359,8 +359,8 @@ def test_del(daemon):
     qemu.hello(2)
     check_equal(json.loads(daemon.ctl('del', 'vm1', '--json').stdout), {'name': 'vm1'}, 'answer')
     check_equal(daemon.kernel('show vm1'), 'none', 'interface')
-    check_equal(os.listdir(daemon.state_dir), [], 'state files')
-    check_equal(os.listdir(daemon.run_dir), ['control'], 'sockets')
+    check_equal(listing(daemon.state_dir), [], 'state files')
+    check_equal(listing(daemon.run_dir), ['control'], 'sockets')
     wait_for(lambda: daemon.files() == before, 'open files are as before')
     daemon.fails_with(('del', 'vm1'), "no port 'vm1'")
     daemon.fails_with(('show', 'vm1'), "no port 'vm1'")

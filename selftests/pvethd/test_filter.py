@@ -7,7 +7,9 @@ from test_network import add_network, show_network
 
 PORT = ('vm1', '--network', 'blue', '--mac', '02:00:00:00:00:01', '--ipv4', '10.1.0.7',
         '--ipv6', 'fd00:1::7')
-LOCAL = '0xfe80000000000000000000fffe000001'
+LOCAL = '0xfe80000000000000'
+HOST_LOCAL = 'fe80::200:ff:fe00:0'
+HOST_NUMBER = '0xfe80000000000000020000fffe000000'
 GLOBAL = '0xfd000001000000000000000000000007'
 
 
@@ -31,15 +33,21 @@ def test_filter(daemon):
                             '@ll,96,16 0x8100 goto drop/vlan',
                             '@ll,96,16 0x88a8 goto drop/vlan',
                             'jump common', 'ip saddr 10.1.0.7 accept'], 'rules')
-    check_equal([rule for rule in found if 'ip6 saddr' in rule and '::' in rule],
-                ['ip6 saddr fe80::ff:fe00:1 accept',
-                 f'ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 {LOCAL} accept',
-                 'ip6 saddr fd00:1::7 accept',
-                 f'ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 {GLOBAL} accept'],
-                'rules for IPv6 sources')
+    probe = 'ip6 saddr :: icmpv6 type nd-neighbor-solicit'
+    check_equal([rule for rule in found if 'ip6 saddr' in rule],
+                ['ip6 saddr fd00:1::7 accept', f'{probe} @th,64,128 {GLOBAL} accept',
+                 'ip6 saddr fe80::ff:fe00:1 accept', f'ip6 saddr {HOST_LOCAL} goto drop/ipv6',
+                 'ip6 saddr @guests goto drop/ipv6',
+                 'ip6 saddr fe80::/64 update @local/vm1 { ip6 saddr } accept',
+                 f'{probe} @th,64,128 {HOST_NUMBER} goto drop/ipv6',
+                 f'{probe} @th,64,64 {LOCAL} accept'], 'rules for IPv6 sources')
     check_contains(';'.join(found), 'arp saddr ip 10.1.0.7 accept',
-                   f'nd-neighbor-advert @th,64,128 != {LOCAL} @th,64,128 != {GLOBAL} '
-                   'goto drop/nd', 'meta protocol ip6 goto drop/ipv6')
+                   f'nd-neighbor-advert @th,64,64 != {LOCAL} @th,64,128 != {GLOBAL} '
+                   'goto drop/ndp', 'meta protocol ip6 goto drop/ipv6')
+    # The host's address is one of its interface, which may change.
+    daemon.kernel('mac vm1 020000000002')
+    wait_for(lambda: 'ip6 saddr fe80::ff:fe00:2 goto drop/ipv6' in rules(daemon, 'vm1'),
+             "the host's other address")
     # One of the families
     add_network(daemon, 'red', '--ipv6', 'fd00:2::/64')
     daemon.add('vm2', '--network', 'red')
@@ -57,7 +65,7 @@ def test_filter_counts(daemon):
     start(daemon)
     daemon.add(*PORT)
     daemon.add('vm2', '--network', 'blue')
-    reasons = ['mac', 'vlan', 'arp', 'ipv4', 'ipv6', 'nd', 'dhcp', 'ra', 'other']
+    reasons = ['mac', 'vlan', 'arp', 'ipv4', 'ipv6', 'ndp', 'dhcp', 'ra', 'other']
     check_equal(daemon.show('vm1')['filtered_out'], dict.fromkeys(reasons, 0), 'counters')
     check_contains(daemon.ctl('show', 'vm1').stdout, 'filtered out:  nothing\n')
     daemon.kernel('count 100')
@@ -78,10 +86,7 @@ def test_allowed(daemon):
     found = rules(daemon, 'vm1')
     check_equal(found[1:3], [f'@ll,96,16 {tag} accept' for tag in ('0x8100', '0x88a8')],
                 'rules of tags')
-    any_local = '0xfe80000000000000'
-    check_contains(';'.join(found), 'ip6 saddr fe80::/64 accept',
-                   f'nd-neighbor-solicit @th,64,64 {any_local} accept',
-                   f'nd-neighbor-advert @th,64,64 != {any_local} @th,64,128 != {GLOBAL} goto')
+    check_contains(';'.join(found), 'ip6 saddr fe80::/64 accept')
     daemon.stop()
     daemon.start()
     check_equal(rules(daemon, 'vm1'), found, 'rules after a restart')

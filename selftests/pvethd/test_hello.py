@@ -8,7 +8,7 @@ import sys
 import termios
 import time
 
-from harness import Qemu, check_contains, check_equal, wait_for
+from harness import Qemu, check_contains, check_equal, listing, wait_for
 
 F_GET_SEALS = 1034
 SEAL_SEAL, SEAL_SHRINK, SEAL_GROW = 1, 2, 4
@@ -400,8 +400,8 @@ def test_stop_keeps_ports(daemon):
     port = daemon.add('vm1')
     qemu, _, kicks, _ = served(port, 2)
     daemon.stop()
-    check_equal(os.listdir(daemon.run_dir), [], 'run directory')
-    check_equal(os.listdir(daemon.state_dir), ['vm1.json'], 'state directory')
+    check_equal(listing(daemon.run_dir), [], 'run directory')
+    check_equal(listing(daemon.state_dir), ['vm1.json'], 'state directory')
     check_equal(qemu.sock.recv(8), b'', 'connection')
     os.write(kicks[0], (1).to_bytes(8, 'little'))
     qemu.close()

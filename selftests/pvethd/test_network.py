@@ -2,13 +2,12 @@
 """Networks, and the addresses that ports have of them."""
 import ipaddress
 import json
-import os
 import random
 import signal
 import threading
 import time
 
-from harness import PATIENCE, check_contains, check_equal, wait_for
+from harness import PATIENCE, check_contains, check_equal, listing, wait_for
 from test_state import write_state
 
 FAMILIES = 'ipv4', 'ipv6'
@@ -35,7 +34,8 @@ def test_network(daemon):
     check_equal(added, {'name': 'blue', 'ipv4': '10.1.0.0/24', 'ipv6': 'fd00:1::/64',
                         'exclude': ['10.1.0.2-10.1.0.9', 'fd00:1::2'], 'ports': [],
                         'host_ipv4': '10.1.0.1', 'host_ipv6': 'fd00:1::1',
-                        'free_ipv4': 245, 'free_ipv6': 2 ** 63 - 1}, 'network')
+                        'free_ipv4': 245, 'free_ipv6': 2 ** 63 - 1, 'problem': None},
+                'network')
     add_network(daemon, 'red', '--ipv6', 'fd00:2::/120')
     check_equal(show_network(daemon, 'blue'), added, 'network as shown')
     check_equal([network['name'] for network in
@@ -76,7 +76,13 @@ def test_bad_networks(daemon):
             (['red', '--ipv4', '10.2.0.0/32'], 1, 'too small', '31'),
             (['red', '--ipv4', '10.0.0.0/7'], 1, 'too large', '8'),
             (['red', '--ipv6', 'fd00:2::/127'], 1, 'too small', '126'),
-            (['red', '--ipv6', 'fc00::/8'], 1, 'too large', '16'),
+            (['red', '--ipv6', 'fd00:2::/63'], 1, 'too large', '64'),
+            (['red', '--ipv4', '10.2.0.0/24', '--dns-domain', 'a..b'], 1, 'a..b', 'no domain'),
+            (['red', '--ipv4', '10.2.0.0/24', '--dns-domain', '-a.b'], 1, 'no domain'),
+            (['red', '--ipv4', '10.2.0.0/24', '--dns-domain', 'a_b'], 1, 'no domain'),
+            (['red', '--ipv4', '10.2.0.0/24', '--dns-domain', 'a/b'], 1, 'no domain'),
+            (['red', '--ipv4', '10.2.0.0/24', '--dns-domain', 'a' * 64], 1, 'no domain'),
+            (['red', '--ipv4', '10.2.0.0/24', '--dns-domain', 'a.' * 127], 1, '253'),
             (['red', '--ipv4', '127.1.0.0/16'], 1, '127.0.0.0/8'),
             (['red', '--ipv4', '169.254.9.0/24'], 1, '169.254.0.0/16'),
             (['red', '--ipv4', '239.0.0.0/8'], 1, '224.0.0.0/3'),
@@ -107,7 +113,7 @@ def test_bad_networks(daemon):
                                 'ipv4': '10.2.0.0/24', **request})
         check_equal(list(answer), ['error'], f'answer to {request}')
     check_equal(json.loads(daemon.ctl('network', 'list', '--json').stdout), before, 'networks')
-    check_equal(os.listdir(daemon.state_dir), ['blue.network'], 'state files')
+    check_equal(listing(daemon.state_dir), ['blue.network'], 'state files')
 
 
 def test_addresses(daemon):
@@ -182,7 +188,7 @@ def test_wanted_addresses(daemon):
             (['--network', 'blue', '--socket-user', 'no-such-user'], 1, 'no-such-user')]:
         daemon.fails_with(['add', 'vm2', *args], *words, status=status)
     check_equal(show_network(daemon, 'blue'), before, 'network')
-    check_equal(sorted(os.listdir(daemon.state_dir)),
+    check_equal(listing(daemon.state_dir),
                 ['blue.network', 'red.network', 'vm1.json'], 'state files')
 
 
@@ -374,6 +380,6 @@ def test_killed_at_random(daemon):
         network = show_network(daemon, 'blue')
         check_equal(network['free_ipv4'], 13 - len(found), 'free IPv4 addresses')
         check_equal(network['free_ipv6'], 14 - len(found), 'free IPv6 addresses')
-        check_equal([name for name in os.listdir(daemon.state_dir) if name[0] == '.'], [],
+        check_equal([name for name in listing(daemon.state_dir) if name[0] == '.'], [],
                     'unfinished files')
     check_equal(kept > KILLS, True, f'ports that were there after a kill: {kept}')

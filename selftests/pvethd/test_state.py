@@ -7,7 +7,7 @@ import socket
 import struct
 import subprocess
 
-from harness import PATIENCE, Qemu, check_contains, check_equal, wait_for
+from harness import PATIENCE, Qemu, check_contains, check_equal, listing, wait_for
 
 
 def state_file(daemon, name):
@@ -175,7 +175,7 @@ def test_background(daemon):
         check_equal(os.getsid(pid), pid, 'session')
     finally:
         os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: os.listdir(daemon.run_dir) == [], 'sockets are removed')
+    wait_for(lambda: listing(daemon.run_dir) == [], 'sockets are removed')
 
 
 def test_background_fails(daemon):

@@ -4,6 +4,7 @@ import sys
 
 import harness
 import test_control
+import test_dnsmasq
 import test_filter
 import test_hello
 import test_kernel
@@ -12,4 +13,4 @@ import test_qemu
 import test_state
 
 sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_network,
-                                     test_filter, test_kernel, test_qemu)))
+                                     test_filter, test_dnsmasq, test_kernel, test_qemu)))

@@ -1,0 +1,671 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What guests of networks are told, by dnsmasq: addresses, routers and names
+ *
+ * There are two processes of dnsmasq. One gives addresses, by DHCP, DHCPv6 and router
+ * advertisements, on whatever interface has an address of a network; it need not be told
+ * when there are more of them. The other answers for names, on the host's addresses of
+ * networks. One that does both would have to know the interfaces by name, and to start
+ * anew with each port: with addresses instead, it advertises no router.
+ *
+ * They outlive pvethd, and the next one goes on with them. All that they are told is in
+ * files in RUN_DIR/dnsmasq, which are made of networks and ports, and of nothing else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "network.h"
+
+#define PROGRAM		"dnsmasq"
+
+/* Guests ask again after half of it. They keep their addresses as long as there is the
+ * port, so that it only says how soon they notice that something else has changed.
+ */
+#define LEASE_TIME	"1h"
+
+/* Ports may come by the hundred. */
+static const struct timeval soon = { .tv_usec = 50000 };
+/* After it failed */
+static const struct timeval later = { .tv_sec = 5 };
+/* To end, when it is told to */
+static const struct timeval patience = { .tv_sec = 5 };
+
+/**
+ * struct service - a process of dnsmasq
+ * @name: of its files
+ * @gives: what guests have from it
+ * @pid: the process, or 0
+ * @pidfd: the process
+ * @ended: it has ended
+ * @stops: it was told to end
+ * @starts_anew: it is to start again then
+ */
+struct service {
+	const char *name, *gives;
+	pid_t pid;
+	int pidfd;
+	struct event *ended;
+	bool stops;
+	bool starts_anew;
+};
+
+static struct service dhcp = { .name = "dhcp", .gives = "addresses" };
+static struct service dns = { .name = "dns", .gives = "names" };
+
+static struct event_base *base;
+static struct event *apply_event;
+static char dir[PATH_MAX];
+/* Log to stderr, as pvethd does */
+static bool foreground;
+/* Addresses whose leases are to be forgotten, as keys */
+static json_t *released;
+/* Leases may be of an earlier time. */
+static bool leases_are_old;
+static char problem[ERROR_TEXT], said[ERROR_TEXT];
+
+/* Several at a time are used. */
+static const char *path_of(const char *name, const char *suffix)
+{
+	static char paths[4][PATH_MAX + 32];
+	static unsigned int next;
+	char *path = paths[next++ % COUNT(paths)];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s%s", dir, name, suffix);
+	return path;
+}
+
+/* What is in the files */
+
+static void write_dhcp_network(FILE *file, const struct network *network)
+{
+	const char *name = network_name(network), *domain = network_domain(network);
+	char first[ADDRESS_TEXT], host[ADDRESS_TEXT], mask[ADDRESS_TEXT];
+	struct address address;
+	struct prefix prefix;
+
+	if (network_prefix(network, FAMILY_IPV4, &prefix, &address)) {
+		address_format(&prefix.address, first);
+		address_format(&address, host);
+		address.number = (uint32_t)(UINT32_MAX << (32 - prefix.length));
+		address_format(&address, mask);
+		fprintf(file, "dhcp-range=set:%s,%s,static,%s," LEASE_TIME "\n"
+			"dhcp-option=tag:%s,option:dns-server,%s\n", name, first, mask, name,
+			host);
+		if (*domain)
+			fprintf(file, "dhcp-option=tag:%s,option:domain-name,%s\n", name, domain);
+	}
+	if (network_prefix(network, FAMILY_IPV6, &prefix, &address)) {
+		address_format(&prefix.address, first);
+		address_format(&address, host);
+		fprintf(file, "dhcp-range=set:%s,%s,static,off-link,%u," LEASE_TIME "\n"
+			"dhcp-option=tag:%s,option6:dns-server,[%s]\n", name, first,
+			prefix.length, name, host);
+		if (*domain)
+			fprintf(file, "dhcp-option=tag:%s,option6:domain-search,%s\n", name,
+				domain);
+	}
+}
+
+static void write_dhcp(FILE *file)
+{
+	const struct network *network;
+
+	fprintf(file, "# Written by pvethd\n"
+		"port=0\n"
+		"bind-dynamic\n"
+		"enable-ra\n"
+		"dhcp-ignore-names\n"
+		"dhcp-hostsfile=%s\n"
+		"dhcp-optsfile=%s\n"
+		"dhcp-leasefile=%s\n",
+		path_of("hosts", ""), path_of("options", ""), path_of("leases", ""));
+	for (network = network_next(NULL); network; network = network_next(network))
+		write_dhcp_network(file, network);
+}
+
+static void write_dns(FILE *file)
+{
+	const struct network *network;
+	char text[ADDRESS_TEXT];
+	struct address address;
+	struct prefix prefix;
+	unsigned int i;
+
+	fprintf(file, "# Written by pvethd\n"
+		"bind-dynamic\n"
+		"no-hosts\n"
+		"domain-needed\n"
+		"bogus-priv\n"
+		"addn-hosts=%s\n", path_of("names", ""));
+	for (network = network_next(NULL); network; network = network_next(network)) {
+		for (i = 0; i < FAMILIES; i++) {
+			if (!network_prefix(network, i, &prefix, &address))
+				continue;
+			address_format(&address, text);
+			fprintf(file, "listen-address=%s\n", text);
+		}
+		if (*network_domain(network))
+			fprintf(file, "local=/%s/\n", network_domain(network));
+	}
+}
+
+/* Each port of a network, one network after the other */
+static void each_port(FILE *file, void (*write)(FILE *file, const struct network *network,
+						const struct port_config *config))
+{
+	const struct network *network;
+	const struct port *port;
+	const char *name;
+
+	for (network = network_next(NULL); network; network = network_next(network)) {
+		name = network_name(network);
+		for (port = port_of_network(name, NULL); port; port = port_of_network(name, port))
+			write(file, network, &port->config);
+	}
+}
+
+static void write_host(FILE *file, const struct network *network,
+		       const struct port_config *config)
+{
+	const uint8_t *m = config->mac;
+	char text[ADDRESS_TEXT];
+
+	(void)network;
+	fprintf(file, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	/* It is not known where there was no interface yet. */
+	if (config->mtu)
+		fprintf(file, ",set:mtu%u", config->mtu);
+	if (config->address[FAMILY_IPV4].family) {
+		address_format(&config->address[FAMILY_IPV4], text);
+		fprintf(file, ",%s", text);
+	}
+	if (config->address[FAMILY_IPV6].family) {
+		address_format(&config->address[FAMILY_IPV6], text);
+		fprintf(file, ",[%s]", text);
+	}
+	/* With a dot it would be a name and a domain. */
+	if (!strchr(config->name, '.'))
+		fprintf(file, ",%s", config->name);
+	fputc('\n', file);
+}
+
+static void write_hosts(FILE *file)
+{
+	each_port(file, write_host);
+}
+
+static bool mtu_is_written[PVETH_MAX_MTU + 1];
+
+/* IPv6 has the MTU from the interface, with the router's advertisement. */
+static void write_mtu(FILE *file, const struct network *network,
+		      const struct port_config *config)
+{
+	(void)network;
+	if (!config->mtu || config->mtu > PVETH_MAX_MTU || mtu_is_written[config->mtu])
+		return;
+	mtu_is_written[config->mtu] = true;
+	fprintf(file, "tag:mtu%u,option:mtu,%u\n", config->mtu, config->mtu);
+}
+
+static void write_options(FILE *file)
+{
+	memset(mtu_is_written, 0, sizeof(mtu_is_written));
+	each_port(file, write_mtu);
+}
+
+static void write_name(FILE *file, const struct network *network,
+		       const struct port_config *config)
+{
+	const char *domain = network_domain(network);
+	char text[ADDRESS_TEXT];
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++) {
+		if (!config->address[i].family)
+			continue;
+		address_format(&config->address[i], text);
+		fprintf(file, "%s ", text);
+		if (*domain)
+			fprintf(file, "%s.%s ", config->name, domain);
+		fprintf(file, "%s\n", config->name);
+	}
+}
+
+static void write_names(FILE *file)
+{
+	each_port(file, write_name);
+}
+
+static bool has_text(const char *path, const char *text, size_t len)
+{
+	FILE *file = fopen(path, "re");
+	char *known = malloc(len + 1);
+	bool same;
+
+	same = file && known && fread(known, 1, len + 1, file) == len && !memcmp(known, text, len);
+	free(known);
+	if (file)
+		fclose(file);
+	return same;
+}
+
+/* @changed stays as it is if the file is as it was. */
+static int write_text(const char *name, const char *text, size_t len, bool *changed,
+		      struct error *err)
+{
+	const char *path = path_of(name, ""), *temporary = path_of(name, ".new");
+	FILE *file;
+	bool failed;
+
+	if (has_text(path, text, len))
+		return 0;
+	*changed = true;
+	file = fopen(temporary, "we");
+	failed = !file || fwrite(text, 1, len, file) != len;
+	if (file && fclose(file))
+		failed = true;
+	if (!failed && !rename(temporary, path))
+		return 0;
+	return error_set(err, "cannot write %s: %s", path, strerror(errno));
+}
+
+static int update_file(const char *name, void (*write)(FILE *file), bool *changed,
+		       struct error *err)
+{
+	char *text = NULL;
+	FILE *file;
+	size_t len;
+	int ret;
+
+	file = open_memstream(&text, &len);
+	if (!file)
+		return error_set(err, "out of memory");
+	write(file);
+	if (fclose(file))
+		ret = error_set(err, "out of memory");
+	else
+		ret = write_text(name, text, len, changed, err);
+	free(text);
+	return ret;
+}
+
+/* Leases: "EXPIRY MAC-OR-IAID ADDRESS NAME ID" in a line, or "duid ID" */
+
+/* The lease's address is a port's, and was all the time. */
+static bool lease_holds(const char *line)
+{
+	char text[ADDRESS_TEXT];
+	struct address address;
+	struct error ignored;
+
+	if (!strncmp(line, "duid ", 5))
+		return true;
+	if (sscanf(line, "%*s %*s %45s", text) != 1 ||
+	    address_parse(text, strchr(text, ':') ? AF_INET6 : AF_INET, &address, &ignored))
+		return false;
+	return !json_object_get(released, text) && port_with_address(&address);
+}
+
+/* Those that hold, if there is where to write them. Returns whether all do. */
+static bool filter_leases(FILE *file)
+{
+	FILE *leases = fopen(path_of("leases", ""), "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool all = true;
+
+	if (!leases)
+		return true;
+	while (getline(&line, &size, leases) > 0) {
+		if (!lease_holds(line))
+			all = false;
+		else if (file)
+			fputs(line, file);
+	}
+	free(line);
+	fclose(leases);
+	return all;
+}
+
+static void write_leases(FILE *file)
+{
+	filter_leases(file);
+}
+
+/* Processes */
+
+static void apply_after(const struct timeval *time)
+{
+	if (apply_event && !evtimer_pending(apply_event, NULL))
+		evtimer_add(apply_event, time);
+}
+
+/* Returns when it runs, and has none of our files. */
+static int spawn(const struct service *service, pid_t *pid)
+{
+	char conf[PATH_MAX + 64], pid_file[PATH_MAX + 64];
+	char * const args[] = { (char *)PROGRAM, (char *)"--keep-in-foreground", conf, pid_file,
+			 foreground ? (char *)"--log-facility=-" : NULL, NULL };
+	void (*on_hangup)(int signal);
+	posix_spawnattr_t attributes;
+	sigset_t defaults;
+	int error;
+
+	snprintf(conf, sizeof(conf), "--conf-file=%s", path_of(service->name, ".conf"));
+	snprintf(pid_file, sizeof(pid_file), "--pid-file=%s", path_of(service->name, ".pid"));
+	error = posix_spawnattr_init(&attributes);
+	if (error)
+		return error;
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGPIPE);
+	posix_spawnattr_setsigdefault(&attributes, &defaults);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+	/* Who asks it to read files anew before it can is not to end it. */
+	on_hangup = signal(SIGHUP, SIG_IGN);
+	error = posix_spawnp(pid, PROGRAM, NULL, &attributes, args, environ);
+	signal(SIGHUP, on_hangup);
+	posix_spawnattr_destroy(&attributes);
+	return error;
+}
+
+static void service_forget(struct service *service)
+{
+	if (service->ended)
+		event_free(service->ended);
+	service->ended = NULL;
+	if (service->pid)
+		close(service->pidfd);
+	service->pid = 0;
+	service->stops = false;
+}
+
+static void service_ended(evutil_socket_t fd, short what, void *arg);
+
+/* The process is there, whoever started it. */
+static int service_watch(struct service *service, pid_t pid, struct error *err)
+{
+	int pidfd = pidfd_open(pid, 0);
+
+	if (pidfd < 0)
+		return error_set(err, "cannot watch " PROGRAM ": %s", strerror(errno));
+	service->pid = pid;
+	service->pidfd = pidfd;
+	service->ended = event_new(base, pidfd, EV_READ, service_ended, service);
+	if (service->ended && !event_add(service->ended, NULL))
+		return 0;
+	service_forget(service);
+	return error_set(err, "out of memory");
+}
+
+static int service_start(struct service *service, struct error *err)
+{
+	bool ignored;
+	pid_t pid;
+	int error;
+
+	service->starts_anew = false;
+	if (service == &dhcp) {
+		if (update_file("leases", write_leases, &ignored, err))
+			return -1;
+		json_object_clear(released);
+	}
+	error = spawn(service, &pid);
+	if (error)
+		return error_set(err, "guests of networks get no %s: cannot run " PROGRAM ": %s",
+				 service->gives, strerror(error));
+	if (!service_watch(service, pid, err))
+		return 0;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return -1;
+}
+
+static void service_failed(const char *text)
+{
+	if (strcmp(said, text))
+		log_error("%s", text);
+	snprintf(said, sizeof(said), "%s", text);
+	snprintf(problem, sizeof(problem), "%s", text);
+	apply_after(&later);
+}
+
+static void service_restart(struct service *service)
+{
+	struct error err;
+
+	if (service_start(service, &err))
+		service_failed(err.text);
+}
+
+static void service_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *service = arg;
+	bool anew = service->starts_anew;
+	struct error err;
+
+	(void)fd;
+	if (what & EV_TIMEOUT) {
+		pidfd_send_signal(service->pidfd, SIGKILL, NULL, 0);
+		event_add(service->ended, &patience);
+		return;
+	}
+	/* One of an earlier pvethd is not our child. */
+	waitpid(service->pid, NULL, 0);
+	service_forget(service);
+	if (anew) {
+		service_restart(service);
+	} else if (network_next(NULL)) {
+		error_set(&err, "guests of networks get no %s: " PROGRAM " ended, and says in the log why",
+			  service->gives);
+		service_failed(err.text);
+	}
+}
+
+static void service_stop(struct service *service)
+{
+	service->starts_anew = false;
+	if (!service->pid || service->stops)
+		return;
+	service->stops = true;
+	pidfd_send_signal(service->pidfd, SIGTERM, NULL, 0);
+	event_add(service->ended, &patience);
+}
+
+/* Has it read what is new, or start */
+static void service_update(struct service *service, bool restart, bool reload)
+{
+	if (!service->pid) {
+		service_restart(service);
+	} else if (restart || service->stops) {
+		service_stop(service);
+		service->starts_anew = true;
+	} else if (reload) {
+		pidfd_send_signal(service->pidfd, SIGHUP, NULL, 0);
+	}
+}
+
+/* The process of an earlier pvethd, if there is one: its PID may be another's now. */
+static void service_adopt(struct service *service)
+{
+	char path[64], text[PATH_MAX + 64] = "";
+	struct error err;
+	FILE *file;
+	long pid;
+
+	file = fopen(path_of(service->name, ".pid"), "re");
+	if (!file)
+		return;
+	if (fscanf(file, "%ld", &pid) != 1)
+		pid = 0;
+	fclose(file);
+	snprintf(path, sizeof(path), "/proc/%ld/cmdline", pid);
+	file = pid > 0 ? fopen(path, "re") : NULL;
+	if (!file)
+		return;
+	/* Its arguments, each with a NUL */
+	while (strcmp(text, "--conf-file") && !feof(file)) {
+		size_t n = 0;
+		int c;
+
+		while ((c = getc(file)) > 0 && n < sizeof(text) - 1)
+			text[n++] = c;
+		text[n] = '\0';
+		if (!strncmp(text, "--conf-file=", 12) &&
+		    !strcmp(text + 12, path_of(service->name, ".conf"))) {
+			if (service_watch(service, pid, &err))
+				log_error("%s", err.text);
+			break;
+		}
+	}
+	fclose(file);
+}
+
+static int apply(struct error *err)
+{
+	bool dhcp_changed = json_object_size(released), hosts_changed = false;
+	bool dns_changed = false, names_changed = false;
+
+	if (leases_are_old && !filter_leases(NULL))
+		dhcp_changed = true;
+	leases_are_old = false;
+
+	if (!network_next(NULL)) {
+		service_stop(&dhcp);
+		service_stop(&dns);
+		return 0;
+	}
+	if (mkdir(dir, 0755) && errno != EEXIST)
+		return error_set(err, "cannot make the directory %s: %s", dir, strerror(errno));
+	if (update_file("dhcp.conf", write_dhcp, &dhcp_changed, err) ||
+	    update_file("hosts", write_hosts, &hosts_changed, err) ||
+	    update_file("options", write_options, &hosts_changed, err) ||
+	    update_file("dns.conf", write_dns, &dns_changed, err) ||
+	    update_file("names", write_names, &names_changed, err))
+		return -1;
+	service_update(&dhcp, dhcp_changed, hosts_changed);
+	service_update(&dns, dns_changed, names_changed);
+	return 0;
+}
+
+static void apply_now(evutil_socket_t fd, short what, void *arg)
+{
+	struct error err;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	problem[0] = '\0';
+	if (apply(&err))
+		service_failed(err.text);
+}
+
+/**
+ * dnsmasq_check() - can there be networks?
+ * @err: receives that dnsmasq is missing
+ *
+ * Return: 0, or -1.
+ */
+int dnsmasq_check(struct error *err)
+{
+	const char *path = getenv("PATH");
+	char *copy = strdup(path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
+	char *part, *rest, file[PATH_MAX];
+	bool found = false;
+
+	for (part = strtok_r(copy, ":", &rest); part && !found; part = strtok_r(NULL, ":", &rest)) {
+		snprintf(file, sizeof(file), "%s/" PROGRAM, part);
+		found = !access(file, X_OK);
+	}
+	free(copy);
+	return found ? 0 : error_set(err, "networks need dnsmasq, which is not installed (Debian's package is dnsmasq-base)");
+}
+
+/**
+ * dnsmasq_changed() - there are other networks, or other ports in them
+ */
+void dnsmasq_changed(void)
+{
+	said[0] = '\0';
+	apply_after(&soon);
+}
+
+/**
+ * dnsmasq_release() - the addresses of a port are its own no more
+ * @config: the port
+ *
+ * Whoever has them next could not be given them while they are leased.
+ */
+void dnsmasq_release(const struct port_config *config)
+{
+	char text[ADDRESS_TEXT];
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++) {
+		if (!config->address[i].family)
+			continue;
+		address_format(&config->address[i], text);
+		json_object_set_new(released, text, json_true());
+		dnsmasq_changed();
+	}
+}
+
+/**
+ * dnsmasq_problem() - what keeps guests from being told
+ *
+ * Return: a text, or NULL if nothing does.
+ */
+const char *dnsmasq_problem(void)
+{
+	return *problem ? problem : NULL;
+}
+
+/**
+ * dnsmasq_open() - go on with the processes that there are
+ * @event_base: where events go
+ * @run_dir: where files go
+ * @to_stderr: what dnsmasq says goes to stderr
+ * @err: receives what is wrong
+ *
+ * Called when networks and ports are there.
+ *
+ * Return: 0, or -1.
+ */
+int dnsmasq_open(struct event_base *event_base, const char *run_dir, bool to_stderr,
+		 struct error *err)
+{
+	base = event_base;
+	foreground = to_stderr;
+	snprintf(dir, sizeof(dir), "%s/" PROGRAM, run_dir);
+	released = json_object();
+	apply_event = evtimer_new(base, apply_now, NULL);
+	if (!released || !apply_event)
+		return error_set(err, "out of memory");
+	leases_are_old = true;
+	service_adopt(&dhcp);
+	service_adopt(&dns);
+	apply_after(&soon);
+	return 0;
+}
+
+/**
+ * dnsmasq_close() - leave the processes alone
+ */
+void dnsmasq_close(void)
+{
+	if (apply_event)
+		event_free(apply_event);
+	apply_event = NULL;
+	json_decref(released);
+	released = NULL;
+	service_forget(&dhcp);
+	service_forget(&dns);
+}
