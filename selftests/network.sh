@@ -19,8 +19,11 @@
 NETWORK=blue
 POOL4=10.1.0.0/24 HOST=(10.1.0.1 fd00:1::1)
 POOL6=fd00:1::/64
+# Another one, which nobody outside has a route to
+HIDDEN=green HIDDEN_HOST=10.2.0.1
 OTHER_PORT=pvother
 DOMAIN=cloud.example.net MTU=1400
+SEEN_PORT=7001
 SITE=www.example.org OUTSIDE_NS=pveth-outside OUTSIDE_LINK=pvoutside
 OUTSIDE=(10.79.0.2 fd79::2) ROUTER=(10.79.0.1 fd79::1)
 
@@ -46,11 +49,14 @@ has_addresses() {
 	grep -w "$(address4 "$1")/${POOL4#*/}" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
 }
 
-# What the guest was given by the rig goes, and a DHCP client does the rest.
-join_network() {
+join_network() { join "$1" $NETWORK "${@:2}"; }
+
+# join N NETWORK [OPTION...]: what the guest was given by the rig goes, and a DHCP client
+# does the rest
+join() {
 	local name
 
-	plug "$1" --network $NETWORK --mtu $MTU "${@:2}"
+	plug "$1" --network "$2" --mtu $MTU "${@:3}"
 	name=$(guest_if "$1")
 	on "$1" "ip address flush dev $name scope global
 		ip route flush dev $name proto boot
@@ -232,7 +238,6 @@ dnsmasq_comes_back() {
 	wait_for 60 has_addresses 1
 }
 
-# Forwarding is on for the ports; for the way out it is the administrator's.
 to_the_outside_and_back() {
 	local ns=$OUTSIDE_NS
 
@@ -241,6 +246,54 @@ to_the_outside_and_back() {
 	tcp 1 ns:$ns "${OUTSIDE[1]}"
 	tcp ns:$ns 1 "$(address4 1)"
 	tcp ns:$ns 1 "$(address6 1)"
+}
+
+# seen_as ADDRESS: whose address has guest 1, where it connects to?
+seen_as() {
+	on 1 "socat -u -T 30 TCP$(socat_family "$1"):$(socat_address "$1" $SEEN_PORT) -"
+}
+
+serve_outside() {
+	local family
+
+	for family in 4 6; do
+		ip netns exec $OUTSIDE_NS socat "TCP$family-LISTEN:$SEEN_PORT,reuseaddr,fork" \
+			"SYSTEM:echo \$SOCAT_PEERADDR" &
+		at_exit "kill $!"
+	done
+	wait_for 30 serves_outside
+}
+
+serves_outside() {
+	[ "$(ip netns exec $OUTSIDE_NS ss -Hltn "sport = :$SEEN_PORT" | wc -l)" = 2 ]
+}
+
+fetches() {
+	ip netns exec $OUTSIDE_NS curl -sS --max-time 30 "http://$1/page" | grep -x "$2"
+}
+
+hidden_and_published() {
+	serve_outside
+	[ "$(seen_as "${OUTSIDE[0]}")" = "$(address4 1)" ]
+	at_exit "join_again 1; pvethctl network del $HIDDEN"
+	host pvethctl network add $HIDDEN --ipv4 ${HIDDEN_HOST%.*}.0/24 --ipv6 fd00:2::/64 \
+		--uplink $OUTSIDE_LINK --nat --nat66 >/dev/null
+	give_up 1
+	join 1 $HIDDEN --publish 8080:80/tcp
+	[ "$(seen_as "${OUTSIDE[0]}")" = "${ROUTER[0]}" ]
+	seen_as "${OUTSIDE[1]}" >"$TMPDIR/seen"
+	grep -qiE "^\[?(fd79:0*:0*:0*:0*:0*:0*:0*1|${ROUTER[1]})\]?$" "$TMPDIR/seen" ||
+		fail "seen as $(cat "$TMPDIR/seen")"
+	on 1 "mkdir -p /run/www
+		echo page of guest 1 >/run/www/page
+		busybox httpd -p '[::]:80' -h /run/www"
+	at_exit "on 1 'pkill -f \"busybox httpd\"'"
+	fetches "${ROUTER[0]}:8080" 'page of guest 1'
+	fetches "[${ROUTER[1]}]:8080" 'page of guest 1'
+	# The network's DNS is for its guests.
+	asks $HIDDEN_HOST vm1 "$(address4 1)"
+	! ip netns exec $OUTSIDE_NS timeout 10 busybox nslookup vm1 $HIDDEN_HOST ||
+		fail "whoever is outside can ask"
 }
 
 # A guest that says it is a router is not believed.
@@ -323,7 +376,6 @@ make_outside() {
 	host ip address add "${ROUTER[0]}/24" dev $veth
 	host ip address add "${ROUTER[1]}/64" dev $veth nodad
 	host ip link set $veth up
-	echo 1 >/proc/sys/net/ipv4/conf/$veth/forwarding
 	host ip -n $ns link set lo up
 	host ip -n $ns link set eth0 up
 	host ip -n $ns address add "${OUTSIDE[0]}/24" dev eth0
@@ -345,7 +397,8 @@ for setting in /proc/sys/net/ipv6/conf/*/accept_ra /proc/sys/net/ipv6/conf/all/f
 done
 make_outside
 at_exit "pvethctl network del $NETWORK >/dev/null"
-host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 --dns-domain $DOMAIN >/dev/null
+host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 --dns-domain $DOMAIN \
+	--uplink $OUTSIDE_LINK >/dev/null
 for n in $(guests); do
 	at_exit "leave_network $n"
 	unplug "$n" >/dev/null
@@ -364,6 +417,7 @@ run_tests each_has_its_own \
 	routes_come_back \
 	pvethd_may_go \
 	to_the_outside_and_back \
+	hidden_and_published \
 	guest_is_no_router \
 	honest_frames_pass \
 	spoofed_frames_are_dropped \

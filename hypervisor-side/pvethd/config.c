@@ -143,6 +143,39 @@ static int set_allow(struct port_config *config, json_t *array, struct error *er
 	return 0;
 }
 
+static int set_publish(struct port_config *config, json_t *array, struct error *err)
+{
+	struct publish *publish;
+	const char *text;
+	json_t *item;
+	size_t i;
+
+	if (array && (!json_is_array(array) || json_array_size(array) > MAX_PUBLISH))
+		return error_set(err, "what is published must be a list of at most %d ports",
+				 MAX_PUBLISH);
+	json_array_foreach(array, i, item) {
+		text = json_string_value(item);
+		publish = &config->publish[config->publish_count];
+		if (parse_publish(text ? text : "", &publish->host, &publish->guest,
+				  &publish->udp, err))
+			return -1;
+		config->publish_count++;
+	}
+	return 0;
+}
+
+static json_t *publish_to_json(const struct port_config *config)
+{
+	const struct publish *publish = config->publish;
+	json_t *array = json_array();
+	unsigned int i;
+
+	for (i = 0; i < config->publish_count; i++, publish++)
+		json_array_append_new(array, json_sprintf("%u:%u/%s", publish->host, publish->guest,
+							  publish->udp ? "udp" : "tcp"));
+	return array;
+}
+
 static json_t *allow_to_json(const struct port_config *config)
 {
 	json_t *array = json_array();
@@ -155,13 +188,16 @@ static json_t *allow_to_json(const struct port_config *config)
 }
 
 static int set_network(struct port_config *config, const char *network, const char *ipv4,
-		       const char *ipv6, json_t *allow, struct error *err)
+		       const char *ipv6, json_t *allow, json_t *publish,
+		       struct error *err)
 {
 	if (!network) {
 		if (ipv4 || ipv6)
 			return error_set(err, "an address is one of a network: --network NAME");
 		if (allow)
 			return error_set(err, "the guest of a port without a network may send anything: leave out --allow, or use --network NAME");
+		if (publish)
+			return error_set(err, "what is published is an address of a network: --network NAME");
 		return 0;
 	}
 	if (parse_name("network", network, err))
@@ -169,7 +205,7 @@ static int set_network(struct port_config *config, const char *network, const ch
 	if (config->bridge[0])
 		return error_set(err, "a port of a network is routed, and in no bridge: leave out --network or --bridge");
 	strcpy(config->network, network);
-	if (set_allow(config, allow, err))
+	if (set_allow(config, allow, err) || set_publish(config, publish, err))
 		return -1;
 	if ((ipv4 && address_parse(ipv4, AF_INET, &config->address[FAMILY_IPV4], err)) ||
 	    (ipv6 && address_parse(ipv6, AF_INET6, &config->address[FAMILY_IPV6], err)))
@@ -201,17 +237,17 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	const char *memory_dir = DEFAULT_MEMORY_DIR, *machine = DEFAULT_MACHINE;
 	const char *network = NULL, *ipv4 = NULL, *ipv6 = NULL;
 	json_int_t queues = 1, mtu = 0, window_size = 0, memory = 0;
-	json_t *allow = NULL;
+	json_t *allow = NULL, *publish = NULL;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
-			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?o}",
+			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?o, s?o}",
 			   "name", &name, "mac", &mac, "queues", &queues, "mtu", &mtu,
 			   "window_size", &window_size, "mode", &mode, "memory", &memory,
 			   "memory_dir", &memory_dir, "machine", &machine, "bridge", &bridge,
 			   "socket_user", &user, "socket_group", &group,
 			   "network", &network, "ipv4", &ipv4, "ipv6", &ipv6,
-			   "allow", &allow))
+			   "allow", &allow, "publish", &publish))
 		return error_set(err, "not a port's configuration: %s", jerr.text);
 
 	memset(config, 0, sizeof(*config));
@@ -249,7 +285,7 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	config->has_mac = mac;
 	if (mac && parse_mac(mac, config->mac, err))
 		return -1;
-	return set_network(config, network, ipv4, ipv6, allow, err);
+	return set_network(config, network, ipv4, ipv6, allow, publish, err);
 }
 
 /**
@@ -281,6 +317,8 @@ json_t *config_to_json(const struct port_config *config)
 		set_address(json, "ipv6", &config->address[FAMILY_IPV6]);
 		if (config->allow)
 			json_object_set_new(json, "allow", allow_to_json(config));
+		if (config->publish_count)
+			json_object_set_new(json, "publish", publish_to_json(config));
 	}
 	if (json && config->direct) {
 		json_object_set_new(json, "memory", json_integer(config->memory));

@@ -47,6 +47,9 @@ static const char usage[] =
 "  --allow WHAT         in a network: let the guest send vlan (tagged frames),\n"
 "                       link-local (from any such IPv6 address), or all; may be given\n"
 "                       several times [its own addresses only]\n"
+"  --publish HOST:GUEST/PROTOCOL\n"
+"                       reach this port of the guest at the network's uplink, as in\n"
+"                       8080:80/tcp; may be given several times\n"
 "  --mac MAC            the guest's MAC address [random, or the network's choice]\n"
 "  --queues N           queue pairs, 1 to 16 [1]\n"
 "  --window-size SIZE   memory shared with the guest, a power of two [4M for each\n"
@@ -64,6 +67,9 @@ static const char usage[] =
 "Options of network add, of which --ipv4, --ipv6 or both are needed:\n"
 "  --ipv4 PREFIX        the network's IPv4 addresses, as in 10.1.0.0/24\n"
 "  --ipv6 PREFIX        the network's IPv6 addresses, as in fd00:1::/64\n"
+"  --uplink INTERFACE   the way out of the network; forward what comes in there\n"
+"  --nat                translate IPv4 addresses on the way out\n"
+"  --nat66              translate IPv6 addresses as well\n"
 "  --dns-domain DOMAIN  the ports' names are in this domain as well\n"
 "  --exclude RANGE      addresses that no port gets, as in 10.1.0.2-10.1.0.9; may be\n"
 "                       given several times\n"
@@ -181,13 +187,19 @@ enum {
 	OPTION_VERSION,
 	OPTION_JSON,
 	OPTION_RUN_DIR,
-	/* Those of add and of network add follow. */
+	/* Those of add and of network add follow, */
 	OPTION_IPV4,
 	OPTION_IPV6,
+	/* those of network add alone, */
 	OPTION_EXCLUDE,
 	OPTION_DNS_DOMAIN,
+	OPTION_UPLINK,
+	OPTION_NAT,
+	OPTION_NAT66,
+	/* and those of add. */
 	OPTION_NETWORK,
 	OPTION_ALLOW,
+	OPTION_PUBLISH,
 	OPTION_MAC,
 	OPTION_QUEUES,
 	OPTION_WINDOW_SIZE,
@@ -210,8 +222,12 @@ static const struct option options[] = {
 	{ "ipv6", required_argument, NULL, OPTION_IPV6 },
 	{ "exclude", required_argument, NULL, OPTION_EXCLUDE },
 	{ "dns-domain", required_argument, NULL, OPTION_DNS_DOMAIN },
+	{ "uplink", required_argument, NULL, OPTION_UPLINK },
+	{ "nat", no_argument, NULL, OPTION_NAT },
+	{ "nat66", no_argument, NULL, OPTION_NAT66 },
 	{ "network", required_argument, NULL, OPTION_NETWORK },
 	{ "allow", required_argument, NULL, OPTION_ALLOW },
+	{ "publish", required_argument, NULL, OPTION_PUBLISH },
 	{ "mac", required_argument, NULL, OPTION_MAC },
 	{ "queues", required_argument, NULL, OPTION_QUEUES },
 	{ "window-size", required_argument, NULL, OPTION_WINDOW_SIZE },
@@ -260,7 +276,7 @@ static const char * const list_commands[] = { "list", "network list" };
 static bool takes_option(const struct command *command, int option)
 {
 	bool of_both = option == OPTION_IPV4 || option == OPTION_IPV6;
-	bool of_networks = option == OPTION_EXCLUDE || option == OPTION_DNS_DOMAIN;
+	bool of_networks = option >= OPTION_EXCLUDE && option < OPTION_NETWORK;
 
 	return command->adds && (of_both || of_networks == (command->object == NETWORK));
 }
@@ -293,9 +309,11 @@ static void add_option(json_t *request, enum object object, int option, const ch
 	const char *name = "";
 	unsigned int number;
 	struct error err;
+	uint16_t host, guest;
 	uint64_t bytes;
 	uint8_t mac[6];
 	int ret = 0;
+	bool udp;
 
 	switch (option) {
 	case OPTION_IPV4:
@@ -320,6 +338,22 @@ static void add_option(json_t *request, enum object object, int option, const ch
 		name = "--network";
 		ret = parse_name("network", value, &err);
 		json_object_set_new(request, "network", json_string(value));
+		break;
+	case OPTION_UPLINK:
+		name = "--uplink";
+		ret = parse_name("uplink", value, &err);
+		json_object_set_new(request, "uplink", json_string(value));
+		break;
+	case OPTION_NAT:
+		json_object_set_new(request, "nat", json_true());
+		break;
+	case OPTION_NAT66:
+		json_object_set_new(request, "nat66", json_true());
+		break;
+	case OPTION_PUBLISH:
+		name = "--publish";
+		ret = parse_publish(value, &host, &guest, &udp, &err);
+		append(request, "publish", value);
 		break;
 	case OPTION_ALLOW:
 		append(request, "allow", value);

@@ -5,6 +5,7 @@
 #ifndef _PVETHD_ERROR_H
 #define _PVETHD_ERROR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ERROR_TEXT	512
@@ -19,6 +20,8 @@ void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format
 int parse_name(const char *what, const char *text, struct error *err);
 int parse_size(const char *text, uint64_t *bytes, struct error *err);
 int parse_mac(const char *text, uint8_t *mac, struct error *err);
+int parse_publish(const char *text, uint16_t *host, uint16_t *guest, bool *udp,
+		  struct error *err);
 int parse_number(const char *text, unsigned int min, unsigned int max, unsigned int *value,
 		 struct error *err);
 

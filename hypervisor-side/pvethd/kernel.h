@@ -94,7 +94,8 @@ int forward_ipv6(struct error *err);
 /* nft.c APIs: */
 
 /* Lines of nft(8), all of them or none. From then on chains that are deleted are
- * reported to filter_deleted(), from the event loop. Returns -1 if it fails.
+ * reported to filter_deleted() and uplinks_deleted(), from the event loop. Returns -1 if
+ * it fails.
  */
 int nft_run(const char *commands, struct error *err);
 /* Of the elements of a set of interfaces, in a table of the family netdev */

@@ -220,6 +220,7 @@ static int serve(struct event_base *base, const struct options *options, int rea
 		return -1;
 	if (ready_fd >= 0 && leave_terminal(ready_fd, err))
 		return -1;
+	uplinks_update_again();
 	tell_systemd("READY=1");
 	log_info("ready");
 	event_base_dispatch(base);

@@ -37,6 +37,8 @@
  * @entry: in the list of networks
  * @name: its name
  * @domain: that its ports' names are in, or empty
+ * @uplink: the interface that is its way out, or empty
+ * @nat: addresses are translated there, by enum family_index
  * @excluded: ranges of addresses that no port gets, as an array of strings
  * @pools: its addresses, by enum family_index; without a family if it has none
  * @host: those of the host
@@ -46,6 +48,8 @@ struct network {
 	TAILQ_ENTRY(network) entry;
 	char name[IFNAMSIZ];
 	char domain[MAX_DOMAIN + 1];
+	char uplink[IFNAMSIZ];
+	bool nat[FAMILIES];
 	json_t *excluded;
 	struct pool pools[FAMILIES];
 	struct address host[FAMILIES];
@@ -139,6 +143,27 @@ const char *network_name(const struct network *network)
 const char *network_domain(const struct network *network)
 {
 	return network->domain;
+}
+
+/**
+ * network_uplink() - which interface is a network's way out?
+ * @network: the network
+ *
+ * Return: its name, or "" if there is none.
+ */
+const char *network_uplink(const struct network *network)
+{
+	return network->uplink;
+}
+
+/**
+ * network_has_nat() - are addresses translated on the way out?
+ * @network: the network
+ * @i: the address family
+ */
+bool network_has_nat(const struct network *network, enum family_index i)
+{
+	return network->nat[i];
 }
 
 static bool overlap(const struct prefix *one, const struct prefix *other)
@@ -296,17 +321,41 @@ static int check_room(const struct network *network, struct error *err)
 	return 0;
 }
 
+static int set_uplink(struct network *network, const char *uplink, const int *nat,
+		      struct error *err)
+{
+	static const char * const options[FAMILIES] = { "--nat", "--nat66" };
+	unsigned int i;
+
+	if (*uplink && parse_name("uplink", uplink, err))
+		return -1;
+	strcpy(network->uplink, uplink);
+	for (i = 0; i < FAMILIES; i++) {
+		network->nat[i] = nat[i];
+		if (nat[i] && !*uplink)
+			return error_set(err, "%s is done on the way out: --uplink INTERFACE says where that is",
+					 options[i]);
+		if (nat[i] && !has_family(network, i))
+			return error_set(err, "network %s has no %s addresses, and no use for %s",
+					 network->name, family_name(families[i]), options[i]);
+	}
+	return 0;
+}
+
 static struct network *network_from_json(json_t *json, struct error *err)
 {
-	const char *name, *texts[FAMILIES] = {}, *domain = "";
+	const char *name, *texts[FAMILIES] = {}, *domain = "", *uplink = "";
+	int nat[FAMILIES] = {};
 	json_t *excluded = NULL;
 	struct network *network;
 	json_error_t jerr;
 
-	if (json_unpack_ex(json, &jerr, JSON_STRICT, "{s:s, s?s, s?s, s?o, s?s}", "name", &name,
+	if (json_unpack_ex(json, &jerr, JSON_STRICT,
+			   "{s:s, s?s, s?s, s?o, s?s, s?s, s?b, s?b}", "name", &name,
 			   keys[FAMILY_IPV4], &texts[FAMILY_IPV4],
 			   keys[FAMILY_IPV6], &texts[FAMILY_IPV6], "exclude", &excluded,
-			   "dns_domain", &domain)) {
+			   "dns_domain", &domain, "uplink", &uplink,
+			   "nat", &nat[FAMILY_IPV4], "nat66", &nat[FAMILY_IPV6])) {
 		error_set(err, "not a network's configuration: %s", jerr.text);
 		return NULL;
 	}
@@ -331,7 +380,8 @@ static struct network *network_from_json(json_t *json, struct error *err)
 	strcpy(network->name, name);
 	strcpy(network->domain, domain);
 	network->excluded = json_array();
-	if (set_prefixes(network, texts, err) || exclude_all(network, excluded, err) ||
+	if (set_prefixes(network, texts, err) || set_uplink(network, uplink, nat, err) ||
+	    exclude_all(network, excluded, err) ||
 	    check_room(network, err)) {
 		network_free(network);
 		return NULL;
@@ -354,6 +404,11 @@ static json_t *config_json(const struct network *network)
 	}
 	if (network->domain[0])
 		json_object_set_new(json, "dns_domain", json_string(network->domain));
+	if (network->uplink[0]) {
+		json_object_set_new(json, "uplink", json_string(network->uplink));
+		json_object_set_new(json, "nat", json_boolean(network->nat[FAMILY_IPV4]));
+		json_object_set_new(json, "nat66", json_boolean(network->nat[FAMILY_IPV6]));
+	}
 	return json;
 }
 
@@ -408,10 +463,16 @@ static int block(const struct network *network, struct error *err)
 json_t *network_add(json_t *json, struct error *err)
 {
 	struct network *network = network_from_json(json, err);
+	struct link_info link;
 	struct error ignored;
 
 	if (!network)
 		return NULL;
+	if (network->uplink[0] && link_get(network->uplink, &link, err)) {
+		error_prefix(err, "the uplink %s", network->uplink);
+		network_free(network);
+		return NULL;
+	}
 	if (state_save(STATE_NETWORK, network->name, config_json(network), err) ||
 	    block(network, err)) {
 		state_remove(STATE_NETWORK, network->name, &ignored);
@@ -419,6 +480,13 @@ json_t *network_add(json_t *json, struct error *err)
 		return NULL;
 	}
 	insert(network);
+	if (uplinks_update(err)) {
+		TAILQ_REMOVE(&networks, network, entry);
+		unblock(network, FAMILIES);
+		state_remove(STATE_NETWORK, network->name, &ignored);
+		network_free(network);
+		return NULL;
+	}
 	dnsmasq_changed();
 	log_info("network %s: added", network->name);
 	return network_to_json(network);
@@ -445,10 +513,13 @@ int network_del(const char *name, struct error *err)
 	if (network->unserved)
 		return error_set(err, "network %s has ports that are not served, as the log said when pvethd started: 'pvethctl del' them, and start pvethd again",
 				 name);
-	if (state_remove(STATE_NETWORK, name, err))
-		return -1;
-	unblock(network, FAMILIES);
+	/* What is left if pvethd ends now is made again by the next one. */
 	TAILQ_REMOVE(&networks, network, entry);
+	if (uplinks_update(err) || state_remove(STATE_NETWORK, name, err)) {
+		insert(network);
+		return -1;
+	}
+	unblock(network, FAMILIES);
 	dnsmasq_changed();
 	log_info("network %s: deleted", network->name);
 	network_free(network);

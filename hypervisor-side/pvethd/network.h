@@ -15,6 +15,8 @@ bool network_prefix(const struct network *network, enum family_index i,
 const struct network *network_next(const struct network *network);
 const char *network_name(const struct network *network);
 const char *network_domain(const struct network *network);
+const char *network_uplink(const struct network *network);
+bool network_has_nat(const struct network *network, enum family_index i);
 json_t *network_to_json(const struct network *network);
 json_t *networks_to_json(void);
 int networks_open(struct error *err);
@@ -33,6 +35,13 @@ void dnsmasq_close(void);
 void dnsmasq_changed(void);
 void dnsmasq_release(const struct port_config *config);
 const char *dnsmasq_problem(void);
+
+/* uplink.c APIs: */
+int uplinks_update(struct error *err);
+void uplinks_update_again(void);
+void uplinks_deleted(const char *table);
+void uplink_changed(const char *name);
+int uplink_check_publish(const struct port_config *config, struct error *err);
 
 /* route.c APIs: */
 int route_port(const struct port *port, struct error *err);

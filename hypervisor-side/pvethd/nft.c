@@ -17,6 +17,7 @@
 #include <nftables/libnftables.h>
 
 #include "netlink.h"
+#include "network.h"
 
 static struct event_base *base;
 static struct netlink netlink;
@@ -36,20 +37,22 @@ static void attributes(const struct nlmsghdr *nlh, const struct nlattr **table, 
 
 static bool is_about(const struct nlmsghdr *nlh, unsigned int message)
 {
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
-
-	return nlh->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | message) &&
-	       nfg->nfgen_family == NFPROTO_NETDEV;
+	return nlh->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | message);
 }
 
 static void notification(const struct nlmsghdr *nlh)
 {
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *table[NFTA_CHAIN_MAX + 1];
 
 	if (!is_about(nlh, NFT_MSG_DELCHAIN))
 		return;
 	attributes(nlh, table, NFTA_CHAIN_MAX);
-	filter_deleted(string_of(table[NFTA_CHAIN_TABLE]), string_of(table[NFTA_CHAIN_NAME]));
+	if (nfg->nfgen_family == NFPROTO_NETDEV)
+		filter_deleted(string_of(table[NFTA_CHAIN_TABLE]),
+			       string_of(table[NFTA_CHAIN_NAME]));
+	else if (nfg->nfgen_family == NFPROTO_INET)
+		uplinks_deleted(string_of(table[NFTA_CHAIN_TABLE]));
 }
 
 /* Sockets first: without them, nft_ctx_new() would end the process. */

@@ -51,8 +51,8 @@ void error_prefix(struct error *err, const char *fmt, ...)
 }
 
 /**
- * parse_name() - check the name of a port or of a network
- * @what: "port" or "network"
+ * parse_name() - check the name of a port, a network or an interface
+ * @what: "port", "network" or "uplink"
  * @text: the name
  * @err: receives what is wrong
  *
@@ -99,6 +99,35 @@ int parse_number(const char *text, unsigned int min, unsigned int max, unsigned 
 		return error_set(err, "'%s' is not a number from %u to %u", text, min, max);
 	*value = n;
 	return 0;
+}
+
+/**
+ * parse_publish() - read which port is which
+ * @text: as "8080:80/tcp"
+ * @host: receives the first
+ * @guest: receives the second
+ * @udp: receives whether they are of UDP
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int parse_publish(const char *text, uint16_t *host, uint16_t *guest, bool *udp,
+		  struct error *err)
+{
+	unsigned int first, second;
+	int end = 0;
+
+	if (strspn(text, "0123456789") && sscanf(text, "%5u:%5u/%n", &first, &second, &end) == 2 &&
+	    end && isdigit((unsigned char)strchr(text, ':')[1]) && first && second &&
+	    first <= UINT16_MAX && second <= UINT16_MAX &&
+	    (!strcmp(text + end, "tcp") || !strcmp(text + end, "udp"))) {
+		*host = first;
+		*guest = second;
+		*udp = text[end] == 'u';
+		return 0;
+	}
+	return error_set(err, "'%s' does not say what to publish: write a port of the host, one of the guest, and tcp or udp, as in 8080:80/tcp",
+			 text);
 }
 
 /**

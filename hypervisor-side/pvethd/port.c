@@ -363,6 +363,7 @@ void ports_interface_changed(unsigned int ifindex, const char *name)
 {
 	struct port *port;
 
+	uplink_changed(name);
 	TAILQ_FOREACH(port, &ports, entry)
 		if (port->ifindex == ifindex || !strcmp(port->config.name, name) ||
 		    (port->wants_bridge && !strcmp(port->config.bridge, name)))
@@ -376,6 +377,7 @@ void ports_refresh(void)
 {
 	struct port *port;
 
+	uplink_changed(NULL);
 	TAILQ_FOREACH(port, &ports, entry)
 		port_filter_again(port);
 }
@@ -473,6 +475,8 @@ struct port *port_add(struct port_config *config, struct error *err)
 	}
 	if (network_join(config, err))
 		return NULL;
+	if (uplink_check_publish(config, err))
+		goto err_leave;
 	if (!config->has_mac && random_mac(config, err))
 		goto err_leave;
 	port = port_new(config, err);
@@ -493,6 +497,10 @@ struct port *port_add(struct port_config *config, struct error *err)
 		goto err_state;
 	port->filtered = true;
 	insert(port);
+	if (config->publish_count && uplinks_update(err)) {
+		TAILQ_REMOVE(&ports, port, entry);
+		goto err_state;
+	}
 	if (config->network[0])
 		dnsmasq_changed();
 	log_info("%s: added", config->name);
@@ -543,6 +551,8 @@ int port_del(struct port *port, struct error *err)
 	ram_remove(&port->config);
 	log_info("%s: deleted", name);
 	TAILQ_REMOVE(&ports, port, entry);
+	if (port->config.publish_count)
+		uplinks_update_again();
 	port_free(port);
 	return 0;
 }

@@ -157,6 +157,8 @@ static void print_filter(json_t *port)
 	const char *reason, *separator = "";
 	size_t i;
 
+	json_array_foreach(json_object_get(port, "publish"), i, item)
+		print_line("published:", json_string_value(item));
 	json_array_foreach(json_object_get(port, "allow"), i, item)
 		print_line("allowed:", json_string_value(item));
 	if (!json_is_object(reasons))
@@ -255,6 +257,11 @@ void print_network(json_t *network)
 		   json_string_value(json_object_get(network, "host_ipv6")), ", ");
 	if (json_is_string(json_object_get(network, "dns_domain")))
 		print_line("DNS domain:", get_string(network, "dns_domain"));
+	if (json_is_string(json_object_get(network, "uplink"))) {
+		print_line("uplink:", get_string(network, "uplink"));
+		print_line("NAT:", json_is_true(json_object_get(network, "nat")) ? "yes" : "no");
+		print_line("NAT66:", json_is_true(json_object_get(network, "nat66")) ? "yes" : "no");
+	}
 	if (json_is_string(json_object_get(network, "problem")))
 		print_line("problem:", get_string(network, "problem"));
 	json_array_foreach(json_object_get(network, "exclude"), i, item)

@@ -14,6 +14,7 @@
  * route.c      a port in a network, as the host's network has it
  * filter.c     what the guest of such a port may send
  * dnsmasq.c    what it is told: addresses, routers, names
+ * uplink.c     how it gets out, and is reached from there
  * pool.c       addresses to be taken, each by one
  * state.c      state files
  * config.c     what a port is configured to be, and JSON
@@ -89,6 +90,20 @@ enum filter_reason {
 };
 
 /**
+ * struct publish - a port of the uplink that is one of the guest's
+ * @host: there
+ * @guest: port of the guest
+ * @udp: of UDP, or else of TCP
+ */
+struct publish {
+	uint16_t host;
+	uint16_t guest;
+	bool udp;
+};
+
+#define MAX_PUBLISH	64
+
+/**
  * struct port_config - what a port is configured to be
  * @name: of the port and of its interface
  * @has_mac: @mac is known; until port_add() it may not be
@@ -96,6 +111,8 @@ enum filter_reason {
  * @network: the network that it is in, or empty
  * @address: the guest's addresses there; until port_add(), those that are wanted
  * @allow: what it may send there besides: enum allow
+ * @publish: its ports that are reached at the network's uplink
+ * @publish_count: how many
  * @queues: queue pairs
  * @mtu: MTU of the interface when it is made; 0 if that is to be found out
  * @window_size: bytes of a guest's window
@@ -114,6 +131,8 @@ struct port_config {
 	char network[IFNAMSIZ];
 	struct address address[FAMILIES];
 	unsigned int allow;
+	struct publish publish[MAX_PUBLISH];
+	unsigned int publish_count;
 	unsigned int queues;
 	unsigned int mtu;
 	uint64_t window_size;

@@ -45,6 +45,7 @@
 
 #include "fake_kernel.h"
 #include "kernel.h"
+#include "network.h"
 
 #define MAX_LINKS	256
 
@@ -321,15 +322,40 @@ static struct fake_chain *find_chain(const char *name)
 	return chain;
 }
 
+static const char * const uplink_chains[] = { "out", "in", "guard" };
+
+static bool is_uplinks(const char *chain)
+{
+	unsigned int i;
+
+	for (i = 0; i < COUNT(uplink_chains); i++)
+		if (!strcmp(uplink_chains[i], chain))
+			return true;
+	return false;
+}
+
+static void clear_uplinks(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < COUNT(uplink_chains); i++) {
+		find_chain(uplink_chains[i])->there = false;
+		find_chain(uplink_chains[i])->rules[0] = '\0';
+	}
+}
+
 /* The commands that pvethd has */
 static void nft_line(const char *line)
 {
-	char verb[16], object[16], name[48] = "", interface[IFNAMSIZ] = "", word[80], *known;
+	char verb[16], object[16], family[16], name[48] = "", interface[IFNAMSIZ] = "", word[80];
+	char *known;
 	struct fake_chain *chain;
 	int at = 0;
 
-	if (sscanf(line, "%15s %15s netdev pveth %47s %n", verb, object, name, &at) < 2)
+	if (sscanf(line, "%15s %15s %15s pveth %47s %n", verb, object, family, name, &at) < 3)
 		abort();
+	if (!strcmp(object, "table") && strcmp(verb, "add"))
+		clear_uplinks();
 	if (!strcmp(object, "table") || !strcmp(object, "set"))
 		return;
 	if (!strcmp(object, "element")) {
@@ -396,7 +422,10 @@ static void flush_now(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	filter_deleted("pveth", flushed->name);
+	if (is_uplinks(flushed->name))
+		uplinks_deleted("pveth");
+	else
+		filter_deleted("pveth", flushed->name);
 }
 
 static void flush_chain(struct fake_chain *chain)

@@ -13,10 +13,15 @@ HOST_NUMBER = '0xfe80000000000000020000fffe000000'
 GLOBAL = '0xfd000001000000000000000000000007'
 
 
+def chain(daemon, name):
+    """The rules of a chain of nftables, or None if there is none."""
+    text = daemon.kernel(f'rules {name}')
+    return None if text == 'none' else [rule for rule in text.rstrip('; ').split('; ') if rule]
+
+
 def rules(daemon, port):
-    """The rules of a port's chain, or None if there is none."""
-    text = daemon.kernel(f'rules port/{port}')
-    return None if text == 'none' else text.rstrip('; ').split('; ')
+    """Those of a port's chain."""
+    return chain(daemon, f'port/{port}')
 
 
 def start(daemon):
@@ -110,11 +115,11 @@ def test_filter_comes_back(daemon):
     daemon.kernel('flush port/vm1')
     wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter after a flush')
     # What ports share is made again first.
-    common = rules(daemon, 'common')
+    common = chain(daemon, 'common')
     daemon.kernel('flush common')
     daemon.kernel('flush port/vm1')
     wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter after a flush of all')
-    check_equal(rules(daemon, 'common'), common, 'what ports share')
+    check_equal(chain(daemon, 'common'), common, 'what ports share')
     daemon.kernel('unlink vm1')
     daemon.kernel('flush port/vm1')
     daemon.kernel('link vm1 pveth 1')

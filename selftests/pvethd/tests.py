@@ -11,6 +11,8 @@ import test_kernel
 import test_network
 import test_qemu
 import test_state
+import test_uplink
 
 sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_network,
-                                     test_filter, test_dnsmasq, test_kernel, test_qemu)))
+                                     test_filter, test_dnsmasq, test_uplink,
+                                     test_kernel, test_qemu)))

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way out of networks that have an uplink, an interface of the host, and ports of
+ * guests that are published there
+ *
+ * Addresses are translated by nftables, in the table "inet pveth". It is made of what
+ * networks and ports are configured to be, all of it at once, so that a change is one
+ * transaction; connections go on.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+#include "network.h"
+
+#define IN_TABLE	"inet pveth "
+
+static const char * const nft_families[FAMILIES] = { "ip", "ip6" };
+static const int families[FAMILIES] = { AF_INET, AF_INET6 };
+
+/* There is something in the table, or may be. */
+static bool made = true;
+
+static bool is_needed(void)
+{
+	const struct network *network;
+
+	for (network = network_next(NULL); network; network = network_next(network))
+		if (*network_uplink(network))
+			return true;
+	return false;
+}
+
+static void write_network(FILE *file, const struct network *network, unsigned int i)
+{
+	const char *uplink = network_uplink(network);
+	char prefix_text[PREFIX_TEXT], host_text[ADDRESS_TEXT];
+	struct address host;
+	struct prefix prefix;
+
+	if (!network_prefix(network, i, &prefix, &host))
+		return;
+	prefix_format(&prefix, prefix_text);
+	address_format(&host, host_text);
+	if (network_has_nat(network, i))
+		fprintf(file, "add rule " IN_TABLE "out %s saddr %s oifname \"%s\" masquerade\n",
+			nft_families[i], prefix_text, uplink);
+	/* Who is outside is not to use the network's DNS. */
+	fprintf(file, "add rule " IN_TABLE "guard iifname \"%s\" %s daddr %s meta l4proto { tcp, udp } th dport 53 drop\n",
+		uplink, nft_families[i], host_text);
+}
+
+static void write_publish(FILE *file, const char *uplink, const struct port_config *config,
+			  const struct publish *publish, unsigned int i)
+{
+	char text[ADDRESS_TEXT];
+	bool ipv6 = families[i] == AF_INET6;
+
+	if (!config->address[i].family)
+		return;
+	address_format(&config->address[i], text);
+	fprintf(file, "add rule " IN_TABLE "in iifname \"%s\" fib daddr type local meta nfproto %s %s dport %u dnat %s to %s%s%s:%u\n",
+		uplink, ipv6 ? "ipv6" : "ipv4", publish->udp ? "udp" : "tcp", publish->host,
+		nft_families[i], ipv6 ? "[" : "", text, ipv6 ? "]" : "", publish->guest);
+}
+
+static void write_ports(FILE *file, const struct network *network)
+{
+	const char *name = network_name(network), *uplink = network_uplink(network);
+	const struct port *port;
+	unsigned int k, i;
+
+	for (port = port_of_network(name, NULL); port; port = port_of_network(name, port))
+		for (k = 0; k < port->config.publish_count; k++)
+			for (i = 0; i < FAMILIES; i++)
+				write_publish(file, uplink, &port->config,
+					      &port->config.publish[k], i);
+}
+
+static void write_table(FILE *file)
+{
+	const struct network *network;
+	unsigned int i;
+
+	fputs("add table " IN_TABLE "\n", file);
+	if (!is_needed()) {
+		fputs("delete table " IN_TABLE "\n", file);
+		return;
+	}
+	fputs("flush table " IN_TABLE "\n"
+	      "add chain " IN_TABLE "out { type nat hook postrouting priority srcnat; }\n"
+	      "add chain " IN_TABLE "in { type nat hook prerouting priority dstnat; }\n"
+	      "add chain " IN_TABLE "guard { type filter hook input priority filter; }\n", file);
+	for (network = network_next(NULL); network; network = network_next(network)) {
+		if (!*network_uplink(network))
+			continue;
+		for (i = 0; i < FAMILIES; i++)
+			write_network(file, network, i);
+		write_ports(file, network);
+	}
+}
+
+/* In IPv6 it is turned on for all interfaces: route_port(). */
+static int forward_all(struct error *err)
+{
+	const struct network *network;
+	struct link_info link;
+	const char *uplink;
+	int ret = 0;
+
+	for (network = network_next(NULL); network && !ret; network = network_next(network)) {
+		uplink = network_uplink(network);
+		/* It may come later. */
+		if (*uplink && !link_get(uplink, &link, err))
+			ret = setting_set(AF_INET, uplink, "forwarding", true, err);
+	}
+	return ret;
+}
+
+/**
+ * uplinks_update() - have the kernel do what networks and ports are configured for
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1, and then addresses are translated as before.
+ */
+int uplinks_update(struct error *err)
+{
+	char *text = NULL;
+	FILE *file;
+	size_t len;
+	int ret;
+
+	if (!made && !is_needed())
+		return 0;
+	file = open_memstream(&text, &len);
+	if (!file)
+		return error_set(err, "out of memory");
+	write_table(file);
+	if (fclose(file))
+		ret = error_set(err, "out of memory");
+	else
+		ret = nft_run(text, err);
+	free(text);
+	if (!ret)
+		ret = forward_all(err);
+	if (ret) {
+		error_prefix(err, "cannot set up the way out of networks");
+		return -1;
+	}
+	made = is_needed();
+	return 0;
+}
+
+/**
+ * uplinks_update_again() - the same, where nobody can be told but by the log
+ */
+void uplinks_update_again(void)
+{
+	struct error err;
+
+	if (is_needed() && uplinks_update(&err))
+		log_error("%s", err.text);
+}
+
+/**
+ * uplinks_deleted() - a chain of nftables is gone, whoever deleted it
+ * @table: its table, of the family inet
+ */
+void uplinks_deleted(const char *table)
+{
+	if (!strcmp(table, "pveth"))
+		uplinks_update_again();
+}
+
+/**
+ * uplink_changed() - an interface has changed
+ * @name: its name, or NULL if it may be any
+ */
+void uplink_changed(const char *name)
+{
+	const struct network *network;
+	struct error err;
+
+	for (network = network_next(NULL); network; network = network_next(network)) {
+		if (name && strcmp(network_uplink(network), name))
+			continue;
+		if (forward_all(&err))
+			log_error("%s", err.text);
+		return;
+	}
+}
+
+static bool publishes(const struct port_config *config, const struct publish *publish,
+		      unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (config->publish[i].host == publish->host &&
+		    config->publish[i].udp == publish->udp)
+			return true;
+	return false;
+}
+
+/* Whose is a port of an uplink? */
+static const char *publisher(const char *uplink, const struct publish *publish)
+{
+	const struct network *network;
+	const struct port *port;
+	const char *name;
+
+	for (network = network_next(NULL); network; network = network_next(network)) {
+		if (strcmp(network_uplink(network), uplink))
+			continue;
+		name = network_name(network);
+		for (port = port_of_network(name, NULL); port; port = port_of_network(name, port))
+			if (publishes(&port->config, publish, port->config.publish_count))
+				return port->config.name;
+	}
+	return NULL;
+}
+
+/**
+ * uplink_check_publish() - may a port publish what it wants to?
+ * @config: the port's configuration
+ * @err: receives why not
+ *
+ * Return: 0, or -1.
+ */
+int uplink_check_publish(const struct port_config *config, struct error *err)
+{
+	const struct publish *publish = config->publish;
+	const struct network *network;
+	const char *name;
+	unsigned int i;
+
+	if (!config->publish_count)
+		return 0;
+	network = network_find(config->network, err);
+	if (!network)
+		return -1;
+	if (!*network_uplink(network))
+		return error_set(err, "network %s has no uplink to publish ports on: 'pvethctl network add --uplink' makes one that has",
+				 config->network);
+	for (i = 0; i < config->publish_count; i++, publish++) {
+		name = publisher(network_uplink(network), publish);
+		if (!name && publishes(config, publish, i))
+			name = config->name;
+		if (name)
+			return error_set(err, "port %u/%s of %s is published for %s already",
+					 publish->host, publish->udp ? "udp" : "tcp",
+					 network_uplink(network), name);
+	}
+	return 0;
+}
