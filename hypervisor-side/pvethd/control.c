@@ -169,6 +169,20 @@ static json_t *run(json_t *request, struct error *err)
 	return NULL;
 }
 
+/* What a request has, and a message repeats, may be cut within a character. */
+static json_t *error_reply(struct error *err)
+{
+	json_t *reply = json_pack("{s:s}", "error", err->text);
+	char *p;
+
+	if (reply)
+		return reply;
+	for (p = err->text; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	return json_pack("{s:s}", "error", err->text);
+}
+
 static char *answer(const char *line, size_t len)
 {
 	json_t *request, *reply, *result = NULL;
@@ -182,8 +196,7 @@ static char *answer(const char *line, size_t len)
 	else
 		error_set(&err, "not a request: %s", jerr.text);
 	json_decref(request);
-	reply = result ? json_pack("{s:o}", "result", result) :
-			 json_pack("{s:s}", "error", err.text);
+	reply = result ? json_pack("{s:o}", "result", result) : error_reply(&err);
 	text = json_dumps(reply, JSON_COMPACT);
 	json_decref(reply);
 	return text;

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -34,6 +36,7 @@ static const char usage[] =
 "       pvethctl del NAME               give a port up\n"
 "       pvethctl list                   one line for each port\n"
 "       pvethctl show [NAME]            all that is known of a port, or of all\n"
+"       pvethctl top [OPTION]...        what ports do now, until it is stopped\n"
 "       pvethctl network add NAME [OPTION]...\n"
 "                                       make a network that ports get addresses of\n"
 "       pvethctl network del NAME       give up a network that has no ports\n"
@@ -73,6 +76,10 @@ static const char usage[] =
 "  --dns-domain DOMAIN  the ports' names are in this domain as well\n"
 "  --exclude RANGE      addresses that no port gets, as in 10.1.0.2-10.1.0.9; may be\n"
 "                       given several times\n"
+"\n"
+"Options of top:\n"
+"  --interval SECONDS   how often, 1 to 3600 [1]\n"
+"  --count N            stop after so many times\n"
 "\n"
 "Options of all:\n"
 "  --json               print JSON\n"
@@ -211,6 +218,9 @@ enum {
 	OPTION_BRIDGE,
 	OPTION_SOCKET_USER,
 	OPTION_SOCKET_GROUP,
+	/* Those of top */
+	OPTION_INTERVAL,
+	OPTION_COUNT,
 };
 
 static const struct option options[] = {
@@ -239,6 +249,8 @@ static const struct option options[] = {
 	{ "bridge", required_argument, NULL, OPTION_BRIDGE },
 	{ "socket-user", required_argument, NULL, OPTION_SOCKET_USER },
 	{ "socket-group", required_argument, NULL, OPTION_SOCKET_GROUP },
+	{ "interval", required_argument, NULL, OPTION_INTERVAL },
+	{ "count", required_argument, NULL, OPTION_COUNT },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -247,6 +259,8 @@ enum object {
 	PORT,
 	NETWORK,
 };
+
+#define TOP	"top"
 
 /* A command has a name if it is given one; @print gets the result, and @print_named
  * if there was a name.
@@ -264,6 +278,7 @@ static const struct command {
 	{ "del", PORT, false, true, true, NULL, print_deleted },
 	{ "list", PORT, false, false, false, print_list, NULL },
 	{ "show", PORT, false, false, true, print_ports, print_port },
+	{ TOP, PORT, false, false, false, NULL, NULL },
 	{ "network add", NETWORK, true, true, true, NULL, print_network },
 	{ "network del", NETWORK, false, true, true, NULL, print_network_deleted },
 	{ "network list", NETWORK, false, false, false, print_network_list, NULL },
@@ -278,6 +293,8 @@ static bool takes_option(const struct command *command, int option)
 	bool of_both = option == OPTION_IPV4 || option == OPTION_IPV6;
 	bool of_networks = option >= OPTION_EXCLUDE && option < OPTION_NETWORK;
 
+	if (option >= OPTION_INTERVAL)
+		return !strcmp(command->name, TOP);
 	return command->adds && (of_both || of_networks == (command->object == NETWORK));
 }
 
@@ -302,7 +319,10 @@ static void append(json_t *request, const char *key, const char *value)
 	json_array_append_new(array, json_string(value));
 }
 
-/* Puts an option into a request to add something. */
+/* How often top looks, and how many times; 0 has no end */
+static unsigned int top_interval = 1, top_count;
+
+/* Puts an option into a request to add something, or keeps it for top. */
 static void add_option(json_t *request, enum object object, int option, const char *value)
 {
 	struct address first, last;
@@ -398,6 +418,14 @@ static void add_option(json_t *request, enum object object, int option, const ch
 	case OPTION_SOCKET_USER:
 		json_object_set_new(request, "socket_user", json_string(value));
 		break;
+	case OPTION_INTERVAL:
+		name = "--interval";
+		ret = parse_number(value, 1, 3600, &top_interval, &err);
+		break;
+	case OPTION_COUNT:
+		name = "--count";
+		ret = parse_number(value, 1, UINT_MAX, &top_count, &err);
+		break;
 	case OPTION_SOCKET_GROUP:
 		json_object_set_new(request, "socket_group", json_string(value));
 		break;
@@ -457,7 +485,7 @@ static const struct command *find_command(char ***words)
 	static const char network[] = "network";
 	bool of_network = **words && !strcmp(**words, network);
 	const char *choice = of_network ? "network add, network del, network list or network show" :
-					  "add, del, list, show or network";
+					  "add, del, list, show, top or network";
 	const struct command *command;
 	const char *name;
 
@@ -477,6 +505,38 @@ static const struct command *find_command(char ***words)
 	}
 	die(EXIT_USAGE, "there is no command '%s%s': use %s", of_network ? "network " : "",
 	    **words, choice);
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+static void top(void)
+{
+	json_t *before = NULL, *ports;
+	double then = 0, time;
+	unsigned int i;
+
+	for (i = 0; !top_count || i < top_count; i++) {
+		if (i)
+			sleep(top_interval);
+		ports = ask(json_pack("{s:s}", "command", "list"));
+		time = now();
+		if (json_output)
+			print_json(ports);
+		else
+			print_top(ports, before, time - then);
+		if (fflush(stdout) || ferror(stdout))
+			die(EXIT_FAILURE, "cannot write: %s", strerror(errno));
+		json_decref(before);
+		before = ports;
+		then = time;
+	}
+	json_decref(before);
 }
 
 int main(int argc, char **argv)
@@ -510,6 +570,11 @@ int main(int argc, char **argv)
 		die(EXIT_USAGE, "'%s' is too much for '%s'", words[command->takes_name],
 		    command->name);
 
+	if (!strcmp(command->name, TOP)) {
+		json_decref(request);
+		top();
+		return EXIT_SUCCESS;
+	}
 	asks = command->name;
 	if (name)
 		set_name(request, command->object, name);

@@ -19,4 +19,7 @@ void print_network_deleted(json_t *result);
 void print_network_list(json_t *networks);
 void print_networks(json_t *networks);
 
+/* top.c APIs: */
+void print_top(json_t *ports, json_t *before, double seconds);
+
 #endif /* _PVETHCTL_H */

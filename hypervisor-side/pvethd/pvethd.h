@@ -27,7 +27,7 @@
  * setting.c    /proc/sys/net
  * log.c        messages
  *
- * ctl.c, print.c, parse.c and address.c are pvethctl.
+ * ctl.c, print.c, top.c, parse.c and address.c are pvethctl.
  *
  * A function that can fail takes a struct error last, returns a negative value,
  * and has then said there what is wrong.

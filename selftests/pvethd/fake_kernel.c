@@ -20,6 +20,8 @@
  *	down NAME		it is down, and has lost its routes
  *	up NAME			it is up
  *	mac NAME HEX		it has this MAC address
+ *	frames NAME N		so many frames of 1000 bytes came from the guest, and half
+ *				as many to it were dropped
  *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
  *	blocked			prefixes that are unreachable
@@ -60,6 +62,7 @@ struct fake_link {
 	char addresses[256];
 	char routes[256];
 	char settings[512];
+	uint64_t frames;
 };
 
 static struct fake_link links[MAX_LINKS];
@@ -444,7 +447,9 @@ int port_status_get(unsigned int ifindex, struct port_status *status, struct err
 	if (!link || strcmp(link->info.kind, PVETH_KIND))
 		return fail(ENODEV, err);
 	status->state = link->attached ? PVETH_PORT_STATE_READY : PVETH_PORT_STATE_DETACHED;
-	status->stats[PVETH_A_PORT_STATS_G2H_FRAMES] = 12;
+	status->stats[PVETH_A_PORT_STATS_G2H_FRAMES] = 12 + link->frames;
+	status->stats[PVETH_A_PORT_STATS_G2H_BYTES] = 1000 * link->frames;
+	status->stats[PVETH_A_PORT_STATS_H2G_DROPPED] = link->frames / 2;
 	return 0;
 }
 
@@ -545,6 +550,8 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		if (!link->info.up)
 			link->routes[0] = '\0';
 		report(REPORT_CHANGED);
+	} else if (!strcmp(command, "frames")) {
+		link->frames = atoi(arg);
 	} else if (!strcmp(command, "mac")) {
 		for (i = 0; i < sizeof(link->info.mac); i++)
 			if (sscanf(arg + 2 * i, "%2hhx", &link->info.mac[i]) != 1)

@@ -488,3 +488,44 @@ def test_bridge(daemon):
     daemon.stop()
     daemon.start('link br0 bridge 1')
     check_equal(daemon.kernel('master vm1'), 'br0', 'master after a restart')
+
+
+def test_cut_characters(daemon):
+    """an error that is cut within a character is told all the same"""
+    daemon.start()
+    name = 'x' + '\u00fc' * 30
+    for command in 'network show', 'nothing ' + name:
+        answer = json.loads(daemon.request(json.dumps({'command': command, 'name': name},
+                                                      ensure_ascii=False).encode() + b'\n'))
+        check_contains(answer['error'], 'there is no', '?')
+
+
+def test_top(daemon):
+    """pvethctl top shows what ports do now"""
+    daemon.start()
+    for name in 'vm1', 'vm2', 'vm3':
+        daemon.add(name)
+    with subprocess.Popen([os.path.join(BIN, 'pvethctl'), '--run-dir', daemon.run_dir, 'top',
+                           '--count', '2'], stdout=subprocess.PIPE, text=True) as top:
+        rows = [top.stdout.readline().split() for _ in range(4)]
+        check_equal(rows[0], ['NAME', 'STATE', 'OUT', 'b/s', 'frames/s', 'IN', 'b/s', 'frames/s',
+                              'drops/s', 'filter/s'], 'titles')
+        check_equal(rows[1:], [[name, 'detached', *'000000'] for name in ('vm1', 'vm2', 'vm3')],
+                    'rates at first')
+        daemon.kernel('frames vm2 2000000')
+        daemon.kernel('frames vm3 1000')
+        rows = [line.split() for line in top.stdout]
+    check_equal(top.returncode, 0, 'exit status')
+    check_equal([row[0] for row in rows[1:]], ['vm2', 'vm3', 'vm1'], 'the busiest first')
+    # After a second, or somewhat more
+    busy = rows[1]
+    check_equal([text[-1] for text in busy[2:7]], ['G', 'M', '0', '0', 'k'], 'units')
+    check_equal(0 < float(busy[3][:-1]) <= 2 and
+                abs(float(busy[2][:-1]) - 8 * float(busy[3][:-1])) < 1, True, f'rates: {busy}')
+    check_equal(rows[3][2:], [*'000000'], 'rates of a port that does nothing')
+    # Whatever a terminal has, a line is not longer than it.
+    check_equal(max(map(len, daemon.ctl('top', '--count', '1').stdout.split('\n'))) <= 80, True,
+                'columns')
+    daemon.fails_with(['top', 'vm1'], "'vm1' is too much", status=2)
+    daemon.fails_with(['top', '--interval', '0'], '--interval', '1 to 3600', status=2)
+    daemon.fails_with(['list', '--count', '2'], "'list' has no option --count", status=2)
