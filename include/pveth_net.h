@@ -7,6 +7,8 @@
 
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/u64_stats_sync.h>
@@ -374,6 +376,34 @@ static inline int pveth_desc_describe(struct pveth_desc *desc,
 }
 
 /**
+ * pveth_csum_start_ok() - is what is to be summed up behind the network header?
+ * @skb: the frame, from its Ethernet header on, with CHECKSUM_PARTIAL
+ *
+ * Whoever completes the checksum writes it there: behind all that looks at addresses,
+ * it is not to change them. That it is within the frame was seen to before.
+ */
+static inline bool pveth_csum_start_ok(const struct sk_buff *skb)
+{
+	u32 depth = ETH_HLEN, start = skb_checksum_start_offset(skb);
+	__be16 type = ((const struct ethhdr *)skb->data)->h_proto;
+	const struct vlan_hdr *tag;
+	struct vlan_hdr buffer;
+
+	while (eth_type_vlan(type) && depth < ETH_HLEN + 2 * VLAN_HLEN) {
+		tag = skb_header_pointer(skb, depth, sizeof(buffer), &buffer);
+		if (!tag)
+			return false;
+		type = tag->h_vlan_encapsulated_proto;
+		depth += VLAN_HLEN;
+	}
+	if (type == htons(ETH_P_IP))
+		depth += sizeof(struct iphdr);
+	else if (type == htons(ETH_P_IPV6))
+		depth += sizeof(struct ipv6hdr);
+	return start >= depth;
+}
+
+/**
  * pveth_skb_follow() - tell the stack what a frame's first descriptor says
  * @skb: the frame, from its Ethernet header on
  * @desc: the descriptor, which pveth_desc_is_allowed()
@@ -385,6 +415,7 @@ static inline int pveth_skb_follow(struct sk_buff *skb,
 {
 	u16 flags = le16_to_cpu(desc->flags);
 	const struct virtio_net_hdr *hdr;
+	int err;
 
 	if (flags & PVETH_DESC_HASH)
 		skb_set_hash(skb, le32_to_cpu(desc->hash),
@@ -394,7 +425,11 @@ static inline int pveth_skb_follow(struct sk_buff *skb,
 	hdr = (const struct virtio_net_hdr *)&desc->hdr;
 	if (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID)
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
-	return virtio_net_hdr_to_skb(skb, hdr, true);
+	err = virtio_net_hdr_to_skb(skb, hdr, true);
+	if (!err && skb->ip_summed == CHECKSUM_PARTIAL &&
+	    unlikely(!pveth_csum_start_ok(skb)))
+		err = -EINVAL;
+	return err;
 }
 
 /**

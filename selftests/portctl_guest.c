@@ -329,7 +329,7 @@ static void step_desc(struct guest *g, struct fields *f)
 
 	memset(frame->h_dest, 0xff, ETH_ALEN);
 	memcpy(frame->h_source, "\x52\x54\0\0\0\1", ETH_ALEN);
-	frame->h_proto = htons(ETH_P_802_EX1);
+	frame->h_proto = htons(field(f, "ethertype", ETH_P_802_EX1));
 	*desc = (struct pveth_desc) {
 		.addr			= htole64(field(f, "addr", addr)),
 		.len			= htole32(field(f, "len", FRAME_LEN)),

@@ -290,6 +290,8 @@ hashes() {
 	    (AND, 0, 0, 255), (ADD, 0, 0, 100), (RETA, 0, 0, 0),
 	    (RET, 0, 0, 0), (RET, 0, 0, 99)))
 	packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+	# Room for all that come while this does not run: SO_RCVBUFFORCE
+	packets.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
 	buffer = ctypes.create_string_buffer(code)
 	packets.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", len(code) // 8,
 	                                                      ctypes.addressof(buffer)))

@@ -55,6 +55,12 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
             return unicast / IPv6(src=source, dst=host_ipv6) / ICMPv6EchoRequest()
         return unicast / IP(src=source, dst=host_ipv4) / ICMP()
 
+    client = IP(src='0.0.0.0', dst='255.255.255.255') / UDP(sport=68, dport=67)
+
+    def request(client_mac=mac, **fields):
+        return BOOTP(chaddr=bytes.fromhex(client_mac.replace(':', '')), **fields) / \
+            DHCP(options=[('message-type', 'discover'), 'end'])
+
     def nobody(*layers, **fields):
         packet = multicast / IPv6(src='::', **fields)
         for layer in layers:
@@ -73,10 +79,7 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
         ('passes', 'an answer by ARP', unicast / ARP(op=2, psrc=ipv4, **arp)),
         ('passes', 'a probe of its own address',
          broadcast / ARP(psrc='0.0.0.0', **dict(arp, pdst=ipv4))),
-        ('passes', 'a DHCP client',
-         broadcast / IP(src='0.0.0.0', dst='255.255.255.255') / UDP(sport=68, dport=67) /
-         BOOTP(chaddr=bytes.fromhex(mac.replace(':', ''))) /
-         DHCP(options=[('message-type', 'discover'), 'end'])),
+        ('passes', 'a DHCP client', broadcast / client / request()),
         ('passes', 'a report of groups in IPv4',
          Ether(src=mac, dst='01:00:5e:00:00:16') /
          IP(src='0.0.0.0', dst='224.0.0.22', proto=2, ttl=1,
@@ -132,6 +135,13 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          ICMPv6ND_NA(tgt=link_local(host_mac), R=1, O=1)),
         ('dhcp', 'a DHCP server', broadcast / IP(src=ipv4, dst='255.255.255.255') /
          UDP(sport=67, dport=68) / BOOTP(op=2) / DHCP(options=[('message-type', 'offer'), 'end'])),
+        ('dhcp', 'a DHCP server at another port', unicast / IP(src=ipv4, dst=neighbour(ipv4, 1)) /
+         UDP(sport=1234, dport=68) / BOOTP(op=2) / DHCP(options=[('message-type', 'ack'), 'end'])),
+        ('dhcp', "a DHCP client with another's MAC address", broadcast / client /
+         request(other_mac)),
+        ('dhcp', 'a relay of DHCP', broadcast / client / request(giaddr=neighbour(ipv4, 1))),
+        ('dhcp', 'a DHCPv6 server at another port', unicast /
+         IPv6(src=ipv6, dst=neighbour(ipv6, 1)) / UDP(sport=1234, dport=546) / DHCP6_Reply()),
         ('dhcp', 'a DHCPv6 server', multicast / IPv6(src=local, dst=link_local(host_mac)) /
          UDP(sport=547, dport=546) / DHCP6_Reply()),
         ('ra', 'an advertisement of a router', multicast / IPv6(src=local, dst='ff02::1') / ra),

@@ -280,13 +280,17 @@ good_hash() {
 		) -
 }
 
-# Metadata that does not fit its frame makes that frame a bad one.
+# Metadata that does not fit its frame makes that frame a bad one, also if it says that
+# the network header, which filters look at, is to be changed later.
+IPV4=0x0800 IPV6=0x86dd
 # bad_offloads FEATURES LENGTH OFFSET: of a frame, and the offset of its last octet
 bad_offloads() {
 	local n
 	local -a steps
 
-	for n in "csum-start=$2" "csum-start=14 csum-offset=$3" "csum-start=65535" \
+	for n in "ethertype=$IPV6 csum-start=53 csum-offset=0" \
+		 "ethertype=$IPV4 csum-start=33 csum-offset=0" \
+		 "csum-start=$2" "csum-start=14 csum-offset=$3" "csum-start=65535" \
 		 "csum-start=14 csum-offset=65535" \
 		 "gso-type=1 csum-start=34 csum-offset=16 gso-size=0" \
 		 "gso-type=1 csum-start=34 csum-offset=6 gso-size=8" \
@@ -299,12 +303,14 @@ bad_offloads() {
 	done
 	test_port $P
 	portctl attach $P "${ram[@]}" request features="$1" "${steps[@]}" \
-		desc hdr-flags=1 csum-start=14 csum-offset=16 publish show |
+		desc hdr-flags=1 csum-start=14 csum-offset=16 publish \
+		desc hdr-flags=1 ethertype=$IPV6 csum-start=54 csum-offset=0 publish \
+		desc hdr-flags=1 ethertype=$IPV4 csum-start=34 csum-offset=0 publish show |
 		sed 's/.* \(state=[^ ]*\).* \(g2h-frames=[^ ]*\).* \(g2h-bad=[^ ]*\).*/\1 \2 \3/' |
 		diff -u <(echo "request: connected"
-			printf 'publish: id %u bad\n' {0..9}
-			echo "publish: id 10 ok"
-			echo "state=connected g2h-frames=1 g2h-bad=10") -
+			printf 'publish: id %u bad\n' {0..11}
+			printf 'publish: id %u ok\n' {12..14}
+			echo "state=connected g2h-frames=3 g2h-bad=12") -
 }
 
 bad_offload() { bad_offloads 0x1f 60 45; }

@@ -32,6 +32,12 @@
  */
 #define LEASE_TIME	"1h"
 
+/* dnsmasq's own is 1000, and not every address of a network is a port's. */
+#define MAX_LEASES	(1U << 20)
+
+/* Before the name of a network: dnsmasq has tags of its own, and those of interfaces */
+#define TAG		"network/"
+
 /* Ports may come by the hundred. */
 static const struct timeval soon = { .tv_usec = 50000 };
 /* After it failed */
@@ -97,20 +103,21 @@ static void write_dhcp_network(FILE *file, const struct network *network)
 		address_format(&address, host);
 		address.number = (uint32_t)(UINT32_MAX << (32 - prefix.length));
 		address_format(&address, mask);
-		fprintf(file, "dhcp-range=set:%s,%s,static,%s," LEASE_TIME "\n"
-			"dhcp-option=tag:%s,option:dns-server,%s\n", name, first, mask, name,
+		fprintf(file, "dhcp-range=set:" TAG "%s,%s,static,%s," LEASE_TIME "\n"
+			"dhcp-option=tag:" TAG "%s,option:dns-server,%s\n", name, first, mask, name,
 			host);
 		if (*domain)
-			fprintf(file, "dhcp-option=tag:%s,option:domain-name,%s\n", name, domain);
+			fprintf(file, "dhcp-option=tag:" TAG "%s,option:domain-name,%s\n", name,
+				domain);
 	}
 	if (network_prefix(network, FAMILY_IPV6, &prefix, &address)) {
 		address_format(&prefix.address, first);
 		address_format(&address, host);
-		fprintf(file, "dhcp-range=set:%s,%s,static,off-link,%u," LEASE_TIME "\n"
-			"dhcp-option=tag:%s,option6:dns-server,[%s]\n", name, first,
+		fprintf(file, "dhcp-range=set:" TAG "%s,%s,static,off-link,%u," LEASE_TIME "\n"
+			"dhcp-option=tag:" TAG "%s,option6:dns-server,[%s]\n", name, first,
 			prefix.length, name, host);
 		if (*domain)
-			fprintf(file, "dhcp-option=tag:%s,option6:domain-search,%s\n", name,
+			fprintf(file, "dhcp-option=tag:" TAG "%s,option6:domain-search,%s\n", name,
 				domain);
 	}
 }
@@ -124,10 +131,11 @@ static void write_dhcp(FILE *file)
 		"bind-dynamic\n"
 		"enable-ra\n"
 		"dhcp-ignore-names\n"
+		"dhcp-lease-max=%u\n"
 		"dhcp-hostsfile=%s\n"
 		"dhcp-optsfile=%s\n"
 		"dhcp-leasefile=%s\n",
-		path_of("hosts", ""), path_of("options", ""), path_of("leases", ""));
+		MAX_LEASES, path_of("hosts", ""), path_of("options", ""), path_of("leases", ""));
 	for (network = network_next(NULL); network; network = network_next(network))
 		write_dhcp_network(file, network);
 }
@@ -173,6 +181,18 @@ static void each_port(FILE *file, void (*write)(FILE *file, const struct network
 	}
 }
 
+/* Not with a domain, nor what dnsmasq takes for another word there: "ignore", "infinite"
+ * or a time
+ */
+static bool is_host_name(const char *name)
+{
+	size_t digits = strspn(name, "0123456789");
+
+	return !strchr(name, '.') && strcasecmp(name, "ignore") && strcasecmp(name, "infinite") &&
+	       !(digits && (!name[digits] || (strchr("smhdwSMHDW", name[digits]) &&
+					      !name[digits + 1])));
+}
+
 static void write_host(FILE *file, const struct network *network,
 		       const struct port_config *config)
 {
@@ -181,9 +201,6 @@ static void write_host(FILE *file, const struct network *network,
 
 	(void)network;
 	fprintf(file, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-	/* It is not known where there was no interface yet. */
-	if (config->mtu)
-		fprintf(file, ",set:mtu%u", config->mtu);
 	if (config->address[FAMILY_IPV4].family) {
 		address_format(&config->address[FAMILY_IPV4], text);
 		fprintf(file, ",%s", text);
@@ -192,8 +209,7 @@ static void write_host(FILE *file, const struct network *network,
 		address_format(&config->address[FAMILY_IPV6], text);
 		fprintf(file, ",[%s]", text);
 	}
-	/* With a dot it would be a name and a domain. */
-	if (!strchr(config->name, '.'))
+	if (is_host_name(config->name))
 		fprintf(file, ",%s", config->name);
 	fputc('\n', file);
 }
@@ -203,23 +219,24 @@ static void write_hosts(FILE *file)
 	each_port(file, write_host);
 }
 
-static bool mtu_is_written[PVETH_MAX_MTU + 1];
-
-/* IPv6 has the MTU from the interface, with the router's advertisement. */
-static void write_mtu(FILE *file, const struct network *network,
-		      const struct port_config *config)
+/* A request has the name of its interface as a tag. IPv6 has the MTU from there, with
+ * the router's advertisement.
+ *
+ * A tag of the host's would be simpler, but having read it again, dnsmasq 2.90 frees what
+ * it has linked to it meanwhile, and crashes.
+ */
+static void write_option(FILE *file, const struct network *network,
+			 const struct port_config *config)
 {
 	(void)network;
-	if (!config->mtu || config->mtu > PVETH_MAX_MTU || mtu_is_written[config->mtu])
-		return;
-	mtu_is_written[config->mtu] = true;
-	fprintf(file, "tag:mtu%u,option:mtu,%u\n", config->mtu, config->mtu);
+	/* It is not known where there was no interface yet. */
+	if (config->mtu && config->address[FAMILY_IPV4].family)
+		fprintf(file, "tag:%s,option:mtu,%u\n", config->name, config->mtu);
 }
 
 static void write_options(FILE *file)
 {
-	memset(mtu_is_written, 0, sizeof(mtu_is_written));
-	each_port(file, write_mtu);
+	each_port(file, write_option);
 }
 
 static void write_name(FILE *file, const struct network *network,
@@ -459,7 +476,7 @@ static void service_ended(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	/* One of an earlier pvethd is not our child. */
-	waitpid(service->pid, NULL, 0);
+	waitpid(service->pid, NULL, WNOHANG);
 	service_forget(service);
 	if (anew) {
 		service_restart(service);
@@ -529,15 +546,18 @@ static void service_adopt(struct service *service)
 	fclose(file);
 }
 
+/* What is not done yet: files were written, and processes not told. At first nobody
+ * knows what an earlier pvethd has told them.
+ */
+static bool dhcp_restart, dhcp_reload = true, dns_restart, dns_reload = true;
+
 static int apply(struct error *err)
 {
-	bool dhcp_changed = json_object_size(released), hosts_changed = false;
-	bool dns_changed = false, names_changed = false;
-
 	if (leases_are_old && !filter_leases(NULL))
-		dhcp_changed = true;
+		dhcp_restart = true;
 	leases_are_old = false;
-
+	if (json_object_size(released))
+		dhcp_restart = true;
 	if (!network_next(NULL)) {
 		service_stop(&dhcp);
 		service_stop(&dns);
@@ -545,14 +565,18 @@ static int apply(struct error *err)
 	}
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return error_set(err, "cannot make the directory %s: %s", dir, strerror(errno));
-	if (update_file("dhcp.conf", write_dhcp, &dhcp_changed, err) ||
-	    update_file("hosts", write_hosts, &hosts_changed, err) ||
-	    update_file("options", write_options, &hosts_changed, err) ||
-	    update_file("dns.conf", write_dns, &dns_changed, err) ||
-	    update_file("names", write_names, &names_changed, err))
+	if (update_file("dhcp.conf", write_dhcp, &dhcp_restart, err) ||
+	    update_file("hosts", write_hosts, &dhcp_reload, err) ||
+	    update_file("options", write_options, &dhcp_reload, err) ||
+	    update_file("dns.conf", write_dns, &dns_restart, err) ||
+	    update_file("names", write_names, &dns_reload, err))
 		return -1;
-	service_update(&dhcp, dhcp_changed, hosts_changed);
-	service_update(&dns, dns_changed, names_changed);
+	service_update(&dhcp, dhcp_restart, dhcp_reload);
+	service_update(&dns, dns_restart, dns_reload);
+	dhcp_restart = false;
+	dhcp_reload = false;
+	dns_restart = false;
+	dns_reload = false;
 	return 0;
 }
 
@@ -661,6 +685,8 @@ int dnsmasq_open(struct event_base *event_base, const char *run_dir, bool to_std
  */
 void dnsmasq_close(void)
 {
+	if (apply_event && evtimer_pending(apply_event, NULL))
+		apply_now(-1, 0, NULL);
 	if (apply_event)
 		event_free(apply_event);
 	apply_event = NULL;

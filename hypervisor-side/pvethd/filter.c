@@ -4,12 +4,13 @@
  * and what is no server's or router's to say
  *
  * A chain of nftables for each port, "port/NAME", sees frames before anything else of
- * the host's network does (nft(8), "netdev", "ingress"). It is replaced in one
- * transaction, so that there is no time without, and drops what no rule accepts.
+ * the host's network does (nft(8), "netdev", "ingress"), and has another one, "guest/NAME",
+ * look at the guest's. They are replaced in one transaction, so that there is no time
+ * without, and drop what no rule accepts.
  *
  * Ports share a chain of what does not depend on addresses, "common", and for each
  * reason to drop a frame a chain, "drop/REASON", and a set with a counter for each port,
- * "ports/REASON". So a port adds one chain, and no set, to what nftables' library looks at
+ * "ports/REASON". So a port adds two chains and a set to what nftables' library looks at
  * each time before it does anything.
  */
 #include <inttypes.h>
@@ -22,6 +23,7 @@
 #define TABLE		"pveth"
 #define IN_TABLE	"netdev " TABLE " "
 #define PORT		"port/"
+#define GUEST		"guest/"
 #define COUNTERS	"ports/"
 #define LOCAL		"local/"
 
@@ -43,11 +45,19 @@ static const char * const reasons[FILTER_REASONS] = {
 #define BEFORE_ADDRESS \
 	"{ nd-router-solicit, mld-listener-report, mld-listener-done, mld2-listener-report }"
 
+/* In a message of DHCP, behind UDP's header: the relay is not 0 (RFC 2131) */
+#define RELAYED		"@th,256,32 != 0"
+/* The client's Ethernet address */
+#define CLIENT		"@th,288,48"
+
 static const char common[] =
 "add chain " IN_TABLE "common\n"
 "flush chain " IN_TABLE "common\n"
 "add rule " IN_TABLE "common meta protocol ip udp sport 67 goto drop/dhcp\n"
+"add rule " IN_TABLE "common meta protocol ip udp dport 68 goto drop/dhcp\n"
+"add rule " IN_TABLE "common meta protocol ip udp dport 67 " RELAYED " goto drop/dhcp\n"
 "add rule " IN_TABLE "common meta protocol ip6 udp sport 547 goto drop/dhcp\n"
+"add rule " IN_TABLE "common meta protocol ip6 udp dport 546 goto drop/dhcp\n"
 "add rule " IN_TABLE "common meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect } goto drop/ra\n"
 "add rule " IN_TABLE "common meta protocol != { ip, arp, ip6 } goto drop/other\n"
 "add rule " IN_TABLE "common ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept\n"
@@ -67,7 +77,7 @@ add_rule(FILE *file, const struct port_config *config, const char *rule, ...)
 {
 	va_list ap;
 
-	fprintf(file, "add rule " IN_TABLE PORT "%s ", config->name);
+	fprintf(file, "add rule " IN_TABLE GUEST "%s ", config->name);
 	va_start(ap, rule);
 	vfprintf(file, rule, ap);
 	va_end(ap);
@@ -93,10 +103,20 @@ static void write_ethernet(FILE *file, const struct port_config *config, const c
 	static const char * const tags[] = { "0x8100", "0x88a8" };
 	size_t i;
 
-	add_rule(file, config, "ether saddr != %s goto drop/mac", mac);
-	for (i = 0; i < COUNT(tags); i++)
-		add_rule(file, config, "@ll,96,16 %s %s", tags[i],
-			 config->allow & ALLOW_VLAN ? "accept" : "goto drop/vlan");
+	/* What the host sends to a group, and hears itself, has no Ethernet header. */
+	fprintf(file, "add rule " IN_TABLE PORT "%s ether saddr %s goto " GUEST "%s\n"
+		"add rule " IN_TABLE PORT "%s ether saddr != %s goto drop/mac\n"
+		"add rule " IN_TABLE PORT "%s accept\n", config->name, mac, config->name,
+		config->name, mac, config->name);
+	for (i = 0; i < COUNT(tags); i++) {
+		if (!(config->allow & ALLOW_VLAN)) {
+			add_rule(file, config, "@ll,96,16 %s goto drop/vlan", tags[i]);
+			continue;
+		}
+		/* VLAN 0 is none: what is in it is for the host. */
+		add_rule(file, config, "@ll,96,16 %s @ll,116,12 0 goto drop/vlan", tags[i]);
+		add_rule(file, config, "@ll,96,16 %s accept", tags[i]);
+	}
 }
 
 static void write_ipv4(FILE *file, const struct port_config *config, const char *mac)
@@ -209,10 +229,15 @@ static void write_filter(FILE *file, const struct port *port)
 		 m[4], m[5]);
 	write_elements(file, config, "add");
 	fprintf(file, "add set " IN_TABLE LOCAL "%s " LOCAL_SET "\n"
+		"add chain " IN_TABLE GUEST "%s\n"
+		"flush chain " IN_TABLE GUEST "%s\n"
 		"add chain " IN_TABLE PORT "%s { type filter hook ingress device \"%s\" priority filter; policy drop; }\n"
 		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name,
-		config->name);
+		config->name, config->name, config->name);
 	write_ethernet(file, config, mac);
+	/* The host's DHCP goes by the client's address. */
+	add_rule(file, config, "meta protocol ip udp dport 67 " CLIENT " != 0x%02x%02x%02x%02x%02x%02x goto drop/dhcp",
+		 m[0], m[1], m[2], m[3], m[4], m[5]);
 	add_rule(file, config, "jump common");
 	write_ipv4(file, config, mac);
 	write_ipv6(file, config, &host);
@@ -226,9 +251,12 @@ static void write_removal(FILE *file, const struct port *port)
 	fprintf(file, "add chain " IN_TABLE PORT "%s\n"
 		"flush chain " IN_TABLE PORT "%s\n"
 		"delete chain " IN_TABLE PORT "%s\n"
+		"add chain " IN_TABLE GUEST "%s\n"
+		"flush chain " IN_TABLE GUEST "%s\n"
+		"delete chain " IN_TABLE GUEST "%s\n"
 		"add set " IN_TABLE LOCAL "%s " LOCAL_SET "\n"
 		"delete set " IN_TABLE LOCAL "%s\n", config->name, config->name, config->name,
-		config->name, config->name);
+		config->name, config->name, config->name, config->name, config->name);
 	write_elements(file, config, "add");
 	write_elements(file, config, "delete");
 }
@@ -337,6 +365,14 @@ void filters_count(void)
 }
 
 /**
+ * filters_changed() - what filters share may be gone
+ */
+void filters_changed(void)
+{
+	prepared = false;
+}
+
+/**
  * filter_deleted() - a chain of nftables is gone, whoever deleted it
  * @table: its table, of the family netdev
  * @chain: its name
@@ -348,7 +384,7 @@ void filter_deleted(const char *table, const char *chain)
 	if (strcmp(table, TABLE))
 		return;
 	if (strncmp(chain, PORT, strlen(PORT))) {
-		prepared = false;
+		filters_changed();
 		return;
 	}
 	port = port_find(chain + strlen(PORT));

@@ -370,7 +370,7 @@ static struct network *network_from_json(json_t *json, struct error *err)
 			  name);
 		return NULL;
 	}
-	if ((*domain && check_domain(domain, err)) || dnsmasq_check(err))
+	if (*domain && check_domain(domain, err))
 		return NULL;
 	network = calloc(1, sizeof(*network));
 	if (!network) {
@@ -468,6 +468,10 @@ json_t *network_add(json_t *json, struct error *err)
 
 	if (!network)
 		return NULL;
+	if (dnsmasq_check(err)) {
+		network_free(network);
+		return NULL;
+	}
 	if (network->uplink[0] && link_get(network->uplink, &link, err)) {
 		error_prefix(err, "the uplink %s", network->uplink);
 		network_free(network);
@@ -517,6 +521,7 @@ int network_del(const char *name, struct error *err)
 	TAILQ_REMOVE(&networks, network, entry);
 	if (uplinks_update(err) || state_remove(STATE_NETWORK, name, err)) {
 		insert(network);
+		uplinks_update_again();
 		return -1;
 	}
 	unblock(network, FAMILIES);

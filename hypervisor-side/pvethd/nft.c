@@ -77,14 +77,15 @@ fail:
 
 int nft_run(const char *commands, struct error *err)
 {
+	const char *text;
+
 	if (open_all(err))
 		return -1;
 	if (!nft_run_cmd_from_buffer(context, commands))
 		return 0;
-	/* After its first line comes where it is in the commands. */
-	return error_set(err, "nftables: %.*s",
-			 (int)strcspn(nft_ctx_get_error_buffer(context), "\n"),
-			 nft_ctx_get_error_buffer(context));
+	/* It can be had once. After its first line comes where it is in the commands. */
+	text = nft_ctx_get_error_buffer(context);
+	return error_set(err, "nftables: %.*s", (int)strcspn(text, "\n"), text);
 }
 
 struct counter_search {

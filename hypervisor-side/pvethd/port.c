@@ -377,7 +377,8 @@ void ports_refresh(void)
 {
 	struct port *port;
 
-	uplink_changed(NULL);
+	filters_changed();
+	uplinks_update_again();
 	TAILQ_FOREACH(port, &ports, entry)
 		port_filter_again(port);
 }

@@ -352,6 +352,7 @@ void ports_module_loaded(void);
 int filter_set(const struct port *port, struct error *err);
 void filter_remove(const struct port *port);
 void filter_deleted(const char *table, const char *chain);
+void filters_changed(void);
 void filters_count(void);
 json_t *filter_to_json(const struct port *port);
 

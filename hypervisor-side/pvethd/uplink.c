@@ -33,23 +33,39 @@ static bool is_needed(void)
 	return false;
 }
 
-static void write_network(FILE *file, const struct network *network, unsigned int i)
+static void write_nat(FILE *file, const struct network *network, unsigned int i)
 {
-	const char *uplink = network_uplink(network);
-	char prefix_text[PREFIX_TEXT], host_text[ADDRESS_TEXT];
+	char text[PREFIX_TEXT];
 	struct address host;
 	struct prefix prefix;
 
-	if (!network_prefix(network, i, &prefix, &host))
+	if (!network_has_nat(network, i) || !network_prefix(network, i, &prefix, &host))
 		return;
-	prefix_format(&prefix, prefix_text);
-	address_format(&host, host_text);
-	if (network_has_nat(network, i))
-		fprintf(file, "add rule " IN_TABLE "out %s saddr %s oifname \"%s\" masquerade\n",
-			nft_families[i], prefix_text, uplink);
-	/* Who is outside is not to use the network's DNS. */
-	fprintf(file, "add rule " IN_TABLE "guard iifname \"%s\" %s daddr %s meta l4proto { tcp, udp } th dport 53 drop\n",
-		uplink, nft_families[i], host_text);
+	prefix_format(&prefix, text);
+	fprintf(file, "add rule " IN_TABLE "out %s saddr %s oifname \"%s\" masquerade\n",
+		nft_families[i], text, network_uplink(network));
+}
+
+/* Who is outside is not to have names or addresses from us, whichever network's. */
+static void write_guard(FILE *file, const char *uplink)
+{
+	const struct network *network;
+	struct address host;
+	struct prefix prefix;
+	char text[ADDRESS_TEXT];
+	unsigned int i;
+
+	fprintf(file, "add rule " IN_TABLE "guard iifname \"%s\" udp dport { 67, 547 } drop\n",
+		uplink);
+	for (network = network_next(NULL); network; network = network_next(network)) {
+		for (i = 0; i < FAMILIES; i++) {
+			if (!network_prefix(network, i, &prefix, &host))
+				continue;
+			address_format(&host, text);
+			fprintf(file, "add rule " IN_TABLE "guard iifname \"%s\" %s daddr %s meta l4proto { tcp, udp } th dport 53 drop\n",
+				uplink, nft_families[i], text);
+		}
+	}
 }
 
 static void write_publish(FILE *file, const char *uplink, const struct port_config *config,
@@ -97,8 +113,9 @@ static void write_table(FILE *file)
 		if (!*network_uplink(network))
 			continue;
 		for (i = 0; i < FAMILIES; i++)
-			write_network(file, network, i);
+			write_nat(file, network, i);
 		write_ports(file, network);
+		write_guard(file, network_uplink(network));
 	}
 }
 
@@ -141,10 +158,10 @@ int uplinks_update(struct error *err)
 	if (fclose(file))
 		ret = error_set(err, "out of memory");
 	else
+		ret = forward_all(err);
+	if (!ret)
 		ret = nft_run(text, err);
 	free(text);
-	if (!ret)
-		ret = forward_all(err);
 	if (ret) {
 		error_prefix(err, "cannot set up the way out of networks");
 		return -1;
@@ -176,7 +193,7 @@ void uplinks_deleted(const char *table)
 
 /**
  * uplink_changed() - an interface has changed
- * @name: its name, or NULL if it may be any
+ * @name: its name
  */
 void uplink_changed(const char *name)
 {
@@ -184,7 +201,7 @@ void uplink_changed(const char *name)
 	struct error err;
 
 	for (network = network_next(NULL); network; network = network_next(network)) {
-		if (name && strcmp(network_uplink(network), name))
+		if (strcmp(network_uplink(network), name))
 			continue;
 		if (forward_all(&err))
 			log_error("%s", err.text);

@@ -512,16 +512,17 @@ def test_top(daemon):
                               'drops/s', 'filter/s'], 'titles')
         check_equal(rows[1:], [[name, 'detached', *'000000'] for name in ('vm1', 'vm2', 'vm3')],
                     'rates at first')
-        daemon.kernel('frames vm2 2000000')
+        daemon.kernel('frames vm2 20000000')
         daemon.kernel('frames vm3 1000')
         rows = [line.split() for line in top.stdout]
     check_equal(top.returncode, 0, 'exit status')
     check_equal([row[0] for row in rows[1:]], ['vm2', 'vm3', 'vm1'], 'the busiest first')
     # After a second, or somewhat more
     busy = rows[1]
-    check_equal([text[-1] for text in busy[2:7]], ['G', 'M', '0', '0', 'k'], 'units')
-    check_equal(0 < float(busy[3][:-1]) <= 2 and
-                abs(float(busy[2][:-1]) - 8 * float(busy[3][:-1])) < 1, True, f'rates: {busy}')
+    check_equal([text[-1] for text in busy[2:7]], ['G', 'M', '0', '0', 'M'], 'units')
+    check_equal(0 < float(busy[3][:-1]) <= 20 and
+                abs(float(busy[2][:-1]) - 8 * float(busy[3][:-1])) <= 5, True,
+                f'rates: {busy}')
     check_equal(rows[3][2:], [*'000000'], 'rates of a port that does nothing')
     # Whatever a terminal has, a line is not longer than it.
     check_equal(max(map(len, daemon.ctl('top', '--count', '1').stdout.split('\n'))) <= 80, True,

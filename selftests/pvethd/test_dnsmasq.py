@@ -53,38 +53,41 @@ def test_dnsmasq(daemon):
     """dnsmasq: it is told of all networks and their ports"""
     start(daemon)
     host = f'{daemon.run_dir}/dnsmasq'
-    has_lines(daemon, 'hosts', '02:00:00:00:00:01,set:mtu1500,10.1.0.7,[fd00:1::7],vm1',
-              '02:00:00:00:00:02,set:mtu1400,10.1.0.8,[fd00:1::8],vm2')
-    has_lines(daemon, 'options', 'tag:mtu1500,option:mtu,1500', 'tag:mtu1400,option:mtu,1400')
+    has_lines(daemon, 'hosts', '02:00:00:00:00:01,10.1.0.7,[fd00:1::7],vm1',
+              '02:00:00:00:00:02,10.1.0.8,[fd00:1::8],vm2')
+    has_lines(daemon, 'options', 'tag:vm1,option:mtu,1500', 'tag:vm2,option:mtu,1400')
     has_lines(daemon, 'names', '10.1.0.7 vm1.cloud.example.net vm1',
               'fd00:1::7 vm1.cloud.example.net vm1', '10.1.0.8 vm2.cloud.example.net vm2',
               'fd00:1::8 vm2.cloud.example.net vm2')
-    blue = ['dhcp-range=set:blue,10.1.0.0,static,255.255.255.0,1h',
-            'dhcp-option=tag:blue,option:dns-server,10.1.0.1',
-            'dhcp-option=tag:blue,option:domain-name,cloud.example.net',
-            'dhcp-range=set:blue,fd00:1::,static,off-link,64,1h',
-            'dhcp-option=tag:blue,option6:dns-server,[fd00:1::1]',
-            'dhcp-option=tag:blue,option6:domain-search,cloud.example.net']
+    blue = ['dhcp-range=set:network/blue,10.1.0.0,static,255.255.255.0,1h',
+            'dhcp-option=tag:network/blue,option:dns-server,10.1.0.1',
+            'dhcp-option=tag:network/blue,option:domain-name,cloud.example.net',
+            'dhcp-range=set:network/blue,fd00:1::,static,off-link,64,1h',
+            'dhcp-option=tag:network/blue,option6:dns-server,[fd00:1::1]',
+            'dhcp-option=tag:network/blue,option6:domain-search,cloud.example.net']
     common = ['# Written by pvethd', 'port=0', 'bind-dynamic', 'enable-ra', 'dhcp-ignore-names',
-              f'dhcp-hostsfile={host}/hosts', f'dhcp-optsfile={host}/options',
+              'dhcp-lease-max=1048576', f'dhcp-hostsfile={host}/hosts', f'dhcp-optsfile={host}/options',
               f'dhcp-leasefile={host}/leases']
     has_lines(daemon, 'dhcp.conf', *common, *blue)
     # One without IPv4 and names; they are in the order of names.
     add_network(daemon, 'amber', '--ipv6', 'fd00:2::/120')
-    has_lines(daemon, 'dhcp.conf', *common, 'dhcp-range=set:amber,fd00:2::,static,off-link,120,1h',
-              'dhcp-option=tag:amber,option6:dns-server,[fd00:2::1]', *blue)
+    has_lines(daemon, 'dhcp.conf', *common, 'dhcp-range=set:network/amber,fd00:2::,static,off-link,120,1h',
+              'dhcp-option=tag:network/amber,option6:dns-server,[fd00:2::1]', *blue)
     has_lines(daemon, 'dns.conf', '# Written by pvethd', 'bind-dynamic', 'no-hosts',
               'domain-needed', 'bogus-priv', f'addn-hosts={host}/names',
               'listen-address=fd00:2::1', 'listen-address=10.1.0.1', 'listen-address=fd00:1::1',
               'local=/cloud.example.net/')
     says(daemon, 'stop dhcp', 'start dhcp', 'stop dns', 'start dns')
-    # A name that is no host's
-    daemon.add('vm.3', '--network', 'amber', '--mac', '02:00:00:00:00:03', '--ipv6', 'fd00:2::3')
-    has_lines(daemon, 'hosts', '02:00:00:00:00:03,set:mtu1500,[fd00:2::3]',
-              '02:00:00:00:00:01,set:mtu1500,10.1.0.7,[fd00:1::7],vm1',
-              '02:00:00:00:00:02,set:mtu1400,10.1.0.8,[fd00:1::8],vm2')
-    says(daemon, 'reload dhcp 3', 'reload dns 5')
-    for port in 'vm1', 'vm2', 'vm.3':
+    # Names that are no host's, or something else for dnsmasq
+    for number, name in enumerate(['10', '10m', 'infinite', 'vm.3'], 3):
+        daemon.add(name, '--network', 'amber', '--mac', f'02:00:00:00:00:0{number}', '--ipv6',
+                   f'fd00:2::{number}')
+    has_lines(daemon, 'hosts', '02:00:00:00:00:03,[fd00:2::3]', '02:00:00:00:00:04,[fd00:2::4]',
+              '02:00:00:00:00:05,[fd00:2::5]', '02:00:00:00:00:06,[fd00:2::6]',
+              '02:00:00:00:00:01,10.1.0.7,[fd00:1::7],vm1',
+              '02:00:00:00:00:02,10.1.0.8,[fd00:1::8],vm2')
+    says(daemon, 'reload dhcp 6', 'reload dns 8')
+    for port in 'vm1', 'vm2', 'vm.3', '10', '10m', 'infinite':
         daemon.ctl('del', port)
     for network in 'amber', 'blue':
         daemon.ctl('network', 'del', network)

@@ -20,8 +20,8 @@ def chain(daemon, name):
 
 
 def rules(daemon, port):
-    """Those of a port's chain."""
-    return chain(daemon, f'port/{port}')
+    """What is asked of the guest's frames."""
+    return chain(daemon, f'guest/{port}')
 
 
 def start(daemon):
@@ -34,10 +34,14 @@ def test_filter(daemon):
     start(daemon)
     daemon.add(*PORT)
     found = rules(daemon, 'vm1')
-    check_equal(found[:5], ['ether saddr != 02:00:00:00:00:01 goto drop/mac',
-                            '@ll,96,16 0x8100 goto drop/vlan',
+    check_equal(chain(daemon, 'port/vm1'),
+                ['ether saddr 02:00:00:00:00:01 goto guest/vm1',
+                 'ether saddr != 02:00:00:00:00:01 goto drop/mac', 'accept'], 'rules')
+    check_equal(found[:5], [                            '@ll,96,16 0x8100 goto drop/vlan',
                             '@ll,96,16 0x88a8 goto drop/vlan',
-                            'jump common', 'ip saddr 10.1.0.7 accept'], 'rules')
+                            'meta protocol ip udp dport 67 @th,288,48 != 0x020000000001 '
+                            'goto drop/dhcp', 'jump common', 'ip saddr 10.1.0.7 accept'],
+                'rules')
     probe = 'ip6 saddr :: icmpv6 type nd-neighbor-solicit'
     check_equal([rule for rule in found if 'ip6 saddr' in rule],
                 ['ip6 saddr fd00:1::7 accept', f'{probe} @th,64,128 {GLOBAL} accept',
@@ -89,7 +93,8 @@ def test_allowed(daemon):
     daemon.add(*PORT, '--allow', 'vlan', '--allow', 'link-local')
     check_equal(daemon.show('vm1')['allow'], ['vlan', 'link-local'], 'what is allowed')
     found = rules(daemon, 'vm1')
-    check_equal(found[1:3], [f'@ll,96,16 {tag} accept' for tag in ('0x8100', '0x88a8')],
+    check_equal(found[:4], [f'@ll,96,16 {tag} {fate}' for tag in ('0x8100', '0x88a8')
+                            for fate in ('@ll,116,12 0 goto drop/vlan', 'accept')],
                 'rules of tags')
     check_contains(';'.join(found), 'ip6 saddr fe80::/64 accept')
     daemon.stop()

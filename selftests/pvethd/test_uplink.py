@@ -33,9 +33,12 @@ def test_uplink(daemon):
     nat = 'ip saddr 10.1.0.0/24 oifname "eth0" masquerade'
     check_equal(chain(daemon, 'out'), [nat], 'rules')
     check_equal(chain(daemon, 'in'), [], 'rules')
+    # Names and addresses are for guests, whatever their network's uplink.
     dns = 'meta l4proto { tcp, udp } th dport 53 drop'
-    check_equal(chain(daemon, 'guard'), [f'iifname "eth0" ip daddr 10.1.0.1 {dns}',
-                                         f'iifname "eth0" ip6 daddr fd00:1::1 {dns}'], 'rules')
+    check_equal(chain(daemon, 'guard'), ['iifname "eth0" udp dport { 67, 547 } drop',
+                                         f'iifname "eth0" ip daddr 10.1.0.1 {dns}',
+                                         f'iifname "eth0" ip6 daddr fd00:1::1 {dns}',
+                                         f'iifname "eth0" ip daddr 10.2.0.1 {dns}'], 'rules')
     check_contains(daemon.kernel('network eth0'), 'IPv4.forwarding=1')
     green = add_network(daemon, 'green', '--ipv4', '10.3.0.0/24', '--ipv6', 'fd00:3::/64',
                         '--uplink', 'eth1', '--nat66')
