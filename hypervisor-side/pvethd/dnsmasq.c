@@ -26,6 +26,7 @@
 #include "network.h"
 
 #define PROGRAM		"dnsmasq"
+#define CONF_OPTION	"--conf-file="
 
 /* Guests ask again after half of it. They keep their addresses as long as there is the
  * port, so that it only says how soon they notice that something else has changed.
@@ -320,16 +321,22 @@ static int update_file(const char *name, void (*write)(FILE *file), bool *change
 /* The lease's address is a port's, and was all the time. */
 static bool lease_holds(const char *line)
 {
-	char text[ADDRESS_TEXT];
+	char id[32], text[ADDRESS_TEXT];
 	struct address address;
 	struct error ignored;
+	struct port *port;
+	uint8_t mac[6];
 
 	if (!strncmp(line, "duid ", 5))
 		return true;
-	if (sscanf(line, "%*s %*s %45s", text) != 1 ||
-	    address_parse(text, strchr(text, ':') ? AF_INET6 : AF_INET, &address, &ignored))
+	if (sscanf(line, "%*s %31s %45s", id, text) != 2 ||
+	    address_parse(text, strchr(text, ':') ? AF_INET6 : AF_INET, &address, &ignored) ||
+	    json_object_get(released, text))
 		return false;
-	return !json_object_get(released, text) && port_with_address(&address);
+	port = port_with_address(&address);
+	return port && (address.family == AF_INET6 ||
+			(!parse_mac(id, mac, &ignored) &&
+			 !memcmp(mac, port->config.mac, sizeof(mac))));
 }
 
 /* Those that hold, if there is where to write them. Returns whether all do. */
@@ -366,6 +373,17 @@ static void apply_after(const struct timeval *time)
 		evtimer_add(apply_event, time);
 }
 
+/* As it does itself, but before anybody may look for it */
+static void write_pid(const struct service *service, pid_t pid)
+{
+	FILE *file = fopen(path_of(service->name, ".pid"), "we");
+
+	if (!file)
+		return;
+	fprintf(file, "%d\n", (int)pid);
+	fclose(file);
+}
+
 /* Returns when it runs, and has none of our files. */
 static int spawn(const struct service *service, pid_t *pid)
 {
@@ -377,7 +395,7 @@ static int spawn(const struct service *service, pid_t *pid)
 	sigset_t defaults;
 	int error;
 
-	snprintf(conf, sizeof(conf), "--conf-file=%s", path_of(service->name, ".conf"));
+	snprintf(conf, sizeof(conf), CONF_OPTION "%s", path_of(service->name, ".conf"));
 	snprintf(pid_file, sizeof(pid_file), "--pid-file=%s", path_of(service->name, ".pid"));
 	error = posix_spawnattr_init(&attributes);
 	if (error)
@@ -439,6 +457,7 @@ static int service_start(struct service *service, struct error *err)
 	if (error)
 		return error_set(err, "guests of networks get no %s: cannot run " PROGRAM ": %s",
 				 service->gives, strerror(error));
+	write_pid(service, pid);
 	if (!service_watch(service, pid, err))
 		return 0;
 	kill(pid, SIGKILL);
@@ -510,40 +529,42 @@ static void service_update(struct service *service, bool restart, bool reload)
 	}
 }
 
+/* Its arguments, each with a NUL, have our file. */
+static bool is_ours(const struct service *service, pid_t pid)
+{
+	char path[64], wanted[PATH_MAX + 64], *argument = NULL;
+	bool found = false;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	snprintf(wanted, sizeof(wanted), CONF_OPTION "%s", path_of(service->name, ".conf"));
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && getdelim(&argument, &size, '\0', file) > 0)
+		found = !strcmp(argument, wanted);
+	free(argument);
+	fclose(file);
+	return found;
+}
+
 /* The process of an earlier pvethd, if there is one: its PID may be another's now. */
 static void service_adopt(struct service *service)
 {
-	char path[64], text[PATH_MAX + 64] = "";
-	struct error err;
-	FILE *file;
-	long pid;
+	FILE *file = fopen(path_of(service->name, ".pid"), "re");
+	struct error ignored;
+	int pid, found;
 
-	file = fopen(path_of(service->name, ".pid"), "re");
 	if (!file)
 		return;
-	if (fscanf(file, "%ld", &pid) != 1)
-		pid = 0;
+	found = fscanf(file, "%d", &pid);
 	fclose(file);
-	snprintf(path, sizeof(path), "/proc/%ld/cmdline", pid);
-	file = pid > 0 ? fopen(path, "re") : NULL;
-	if (!file)
+	if (found != 1 || pid <= 0 || service_watch(service, pid, &ignored))
 		return;
-	/* Its arguments, each with a NUL */
-	while (strcmp(text, "--conf-file") && !feof(file)) {
-		size_t n = 0;
-		int c;
-
-		while ((c = getc(file)) > 0 && n < sizeof(text) - 1)
-			text[n++] = c;
-		text[n] = '\0';
-		if (!strncmp(text, "--conf-file=", 12) &&
-		    !strcmp(text + 12, path_of(service->name, ".conf"))) {
-			if (service_watch(service, pid, &err))
-				log_error("%s", err.text);
-			break;
-		}
-	}
-	fclose(file);
+	/* As long as it is watched, the PID is its own. */
+	if (!is_ours(service, pid))
+		service_forget(service);
 }
 
 /* What is not done yet: files were written, and processes not told. At first nobody

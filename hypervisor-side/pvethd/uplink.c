@@ -170,15 +170,34 @@ int uplinks_update(struct error *err)
 	return 0;
 }
 
+static void retry(evutil_socket_t fd, short what, void *arg)
+{
+	bool *waiting = arg;
+
+	(void)fd;
+	(void)what;
+	*waiting = false;
+	uplinks_update_again();
+}
+
 /**
  * uplinks_update_again() - the same, where nobody can be told but by the log
+ *
+ * If it fails, it is tried again.
  */
 void uplinks_update_again(void)
 {
-	struct error err;
+	static const struct timeval later = { .tv_sec = 5 };
+	static char said[ERROR_TEXT];
+	static bool waiting;
+	struct error err = {};
 
-	if (is_needed() && uplinks_update(&err))
+	/* What is left of an earlier time matters only if there are networks. */
+	if (network_next(NULL) && uplinks_update(&err) && strcmp(said, err.text))
 		log_error("%s", err.text);
+	snprintf(said, sizeof(said), "%s", err.text);
+	if (*said && !waiting)
+		waiting = !event_base_once(ports_base(), -1, EV_TIMEOUT, retry, &waiting, &later);
 }
 
 /**

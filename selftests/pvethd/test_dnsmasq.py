@@ -120,8 +120,8 @@ def test_leases(daemon):
     daemon.start()
     says(daemon, 'stop dhcp', 'start dhcp', 'reload dns 2')
     has_lines(daemon, 'leases', leases[2])
-    # and what makes no sense is left out.
-    write_leases('9 02:00:00:00:00:01', 'nonsense', '9 a b c d', leases[2])
+    # and what makes no sense, or is another guest's, is left out.
+    write_leases('9 02:00:00:00:00:01', 'nonsense', '9 a b c d', leases[0], leases[2])
     daemon.stop()
     daemon.start()
     says(daemon, 'stop dhcp', 'start dhcp')

@@ -54,6 +54,12 @@ def test_uplink(daemon):
     # whoever deletes what it made,
     daemon.kernel('flush out')
     wait_for(lambda: chain(daemon, 'out') == [nat, nat66], 'the rules after a flush')
+    daemon.kernel('fail nft 12')
+    daemon.kernel('flush out')
+    wait_for(lambda: 'cannot set up the way out of networks' in daemon.log(), 'a complaint')
+    daemon.kernel('fail nft 0')
+    wait_for(lambda: chain(daemon, 'out') == [nat, nat66], 'the rules at last')
+    check_equal(daemon.log().count('cannot set up the way out'), 1, 'complaints')
     # and whenever the interface comes.
     daemon.kernel('link eth0 dummy 1')
     wait_for(lambda: 'IPv4.forwarding=1' in daemon.kernel('network eth0'), 'forwarding')
