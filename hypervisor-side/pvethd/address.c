@@ -78,13 +78,18 @@ void address_octets(const struct address *address, uint8_t *octets)
  * address_format() - write an address
  * @address: the address
  * @text: receives it, ADDRESS_TEXT bytes at most
+ *
+ * Return: true, or false if it is none, and then there is no text.
  */
-void address_format(const struct address *address, char *text)
+bool address_format(const struct address *address, char *text)
 {
 	uint8_t octets[sizeof(struct in6_addr)];
 
+	if (!address->family)
+		return false;
 	address_octets(address, octets);
 	inet_ntop(address->family, octets, text, ADDRESS_TEXT);
+	return true;
 }
 
 static __uint128_t host_mask(int family, unsigned int length)

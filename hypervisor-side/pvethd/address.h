@@ -6,6 +6,7 @@
 #define _PVETHD_ADDRESS_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 
 #include "error.h"
 
@@ -37,7 +38,7 @@ const char *family_name(int family);
 unsigned int family_bits(int family);
 int address_parse(const char *text, int family, struct address *address, struct error *err);
 void address_octets(const struct address *address, uint8_t *octets);
-void address_format(const struct address *address, char *text);
+bool address_format(const struct address *address, char *text);
 int prefix_parse(const char *text, int family, struct prefix *prefix, struct error *err);
 void prefix_format(const struct prefix *prefix, char *text);
 struct address prefix_last(const struct prefix *prefix);

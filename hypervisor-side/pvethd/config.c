@@ -217,10 +217,8 @@ static void set_address(json_t *json, const char *key, const struct address *add
 {
 	char text[ADDRESS_TEXT];
 
-	if (!address->family)
-		return;
-	address_format(address, text);
-	json_object_set_new(json, key, json_string(text));
+	if (address_format(address, text))
+		json_object_set_new(json, key, json_string(text));
 }
 
 /**
@@ -296,12 +294,10 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
  */
 json_t *config_to_json(const struct port_config *config)
 {
-	const uint8_t *m = config->mac;
+	char mac[MAC_TEXT];
 	json_t *json;
-	char mac[18];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x",
-		 m[0], m[1], m[2], m[3], m[4], m[5]);
+	mac_format(config->mac, mac);
 	json = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:s}",
 			 "name", config->name, "mac", mac,
 			 "queues", (json_int_t)config->queues,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "text.h"
 
 static const char *const state_names[] = {
 	[PVETH_PORT_STATE_DETACHED] = "detached",
@@ -70,13 +71,15 @@ static json_t *stats_to_json(const uint64_t *stats)
 	return json;
 }
 
-static json_t *mac_to_json(const uint8_t *m)
+static json_t *mac_to_json(const uint8_t *mac)
 {
 	static const uint8_t none[6];
+	char text[MAC_TEXT];
 
-	if (!memcmp(m, none, sizeof(none)))
+	if (!memcmp(mac, none, sizeof(none)))
 		return json_null();
-	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	mac_format(mac, text);
+	return json_string(text);
 }
 
 /* In an option of QEMU a comma is written twice. */
@@ -186,29 +189,28 @@ static void write_memory_xml(FILE *file, const struct port *port)
 
 static json_t *libvirt_xml(const struct port *port)
 {
-	char *path = escape_xml(port->socket);
-	char *text = NULL;
-	json_t *xml;
-	size_t len;
-	FILE *file;
+	json_t *xml = NULL;
+	struct error err;
+	struct text text;
+	char *path;
 
-	file = open_memstream(&text, &len);
-	if (file) {
-		fprintf(file, "<devices>\n"
-			"  <shmem name='pveth-%s'>\n"
-			"    <model type='ivshmem-doorbell'/>\n"
-			"    <server path='%s'/>\n"
-			"    <msi vectors='%u' ioeventfd='on'/>\n"
-			"  </shmem>\n"
-			"</devices>\n",
-			port->config.name, path ? path : "",
-			PVETH_VECTOR_QUEUE + port->config.queues);
-		write_memory_xml(file, port);
-		fclose(file);
-	}
-	xml = text ? json_string(text) : NULL;
-	free(text);
+	if (text_begin(&text, &err))
+		return NULL;
+	path = escape_xml(port->socket);
+	fprintf(text.file, "<devices>\n"
+		"  <shmem name='pveth-%s'>\n"
+		"    <model type='ivshmem-doorbell'/>\n"
+		"    <server path='%s'/>\n"
+		"    <msi vectors='%u' ioeventfd='on'/>\n"
+		"  </shmem>\n"
+		"</devices>\n",
+		port->config.name, path ? path : "", PVETH_VECTOR_QUEUE + port->config.queues);
 	free(path);
+	write_memory_xml(text.file, port);
+	if (!text_end(&text, &err)) {
+		xml = json_string(text.string);
+		free(text.string);
+	}
 	return xml;
 }
 

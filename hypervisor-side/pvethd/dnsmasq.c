@@ -12,21 +12,18 @@
  * files in RUN_DIR/dnsmasq, which are made of networks and ports, and of nothing else.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "network.h"
+#include "service.h"
+#include "text.h"
 
 #define PROGRAM		"dnsmasq"
-#define CONF_OPTION	"--conf-file="
 
 /* Guests ask again after half of it. They keep their addresses as long as there is the
  * port, so that it only says how soon they notice that something else has changed.
@@ -43,67 +40,33 @@
 static const struct timeval soon = { .tv_usec = 50000 };
 /* After it failed */
 static const struct timeval later = { .tv_sec = 5 };
-/* To end, when it is told to */
-static const struct timeval patience = { .tv_sec = 5 };
+static int prepare_dhcp(struct error *err);
 
-/**
- * struct service - a process of dnsmasq
- * @name: of its files
- * @gives: what guests have from it
- * @pid: the process, or 0
- * @pidfd: the process
- * @ended: it has ended
- * @stops: it was told to end
- * @starts_anew: it is to start again then
- */
-struct service {
-	const char *name, *gives;
-	pid_t pid;
-	int pidfd;
-	struct event *ended;
-	bool stops;
-	bool starts_anew;
-};
-
-static struct service dhcp = { .name = "dhcp", .gives = "addresses" };
+static struct service dhcp = { .name = "dhcp", .gives = "addresses", .prepare = prepare_dhcp };
 static struct service dns = { .name = "dns", .gives = "names" };
 
-static struct event_base *base;
 static struct event *apply_event;
 static char dir[PATH_MAX];
-/* Log to stderr, as pvethd does */
-static bool foreground;
 /* Addresses whose leases are to be forgotten, as keys */
 static json_t *released;
 /* Leases may be of an earlier time. */
 static bool leases_are_old;
 static char problem[ERROR_TEXT], said[ERROR_TEXT];
 
-/* Several at a time are used. */
-static const char *path_of(const char *name, const char *suffix)
-{
-	static char paths[4][PATH_MAX + 32];
-	static unsigned int next;
-	char *path = paths[next++ % COUNT(paths)];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s%s", dir, name, suffix);
-	return path;
-}
-
 /* What is in the files */
 
 static void write_dhcp_network(FILE *file, const struct network *network)
 {
-	const char *name = network_name(network), *domain = network_domain(network);
+	const char *name = network->name, *domain = network->domain;
 	char first[ADDRESS_TEXT], host[ADDRESS_TEXT], mask[ADDRESS_TEXT];
-	struct address address;
-	struct prefix prefix;
+	struct address number = { .family = AF_INET };
+	const struct prefix *prefix;
 
-	if (network_prefix(network, FAMILY_IPV4, &prefix, &address)) {
-		address_format(&prefix.address, first);
-		address_format(&address, host);
-		address.number = (uint32_t)(UINT32_MAX << (32 - prefix.length));
-		address_format(&address, mask);
+	prefix = &network->pools[FAMILY_IPV4].prefix;
+	if (address_format(&network->host[FAMILY_IPV4], host)) {
+		address_format(&prefix->address, first);
+		number.number = (uint32_t)(UINT32_MAX << (32 - prefix->length));
+		address_format(&number, mask);
 		fprintf(file, "dhcp-range=set:" TAG "%s,%s,static,%s," LEASE_TIME "\n"
 			"dhcp-option=tag:" TAG "%s,option:dns-server,%s\n", name, first, mask, name,
 			host);
@@ -111,12 +74,12 @@ static void write_dhcp_network(FILE *file, const struct network *network)
 			fprintf(file, "dhcp-option=tag:" TAG "%s,option:domain-name,%s\n", name,
 				domain);
 	}
-	if (network_prefix(network, FAMILY_IPV6, &prefix, &address)) {
-		address_format(&prefix.address, first);
-		address_format(&address, host);
+	prefix = &network->pools[FAMILY_IPV6].prefix;
+	if (address_format(&network->host[FAMILY_IPV6], host)) {
+		address_format(&prefix->address, first);
 		fprintf(file, "dhcp-range=set:" TAG "%s,%s,static,off-link,%u," LEASE_TIME "\n"
 			"dhcp-option=tag:" TAG "%s,option6:dns-server,[%s]\n", name, first,
-			prefix.length, name, host);
+			prefix->length, name, host);
 		if (*domain)
 			fprintf(file, "dhcp-option=tag:" TAG "%s,option6:domain-search,%s\n", name,
 				domain);
@@ -136,7 +99,8 @@ static void write_dhcp(FILE *file)
 		"dhcp-hostsfile=%s\n"
 		"dhcp-optsfile=%s\n"
 		"dhcp-leasefile=%s\n",
-		MAX_LEASES, path_of("hosts", ""), path_of("options", ""), path_of("leases", ""));
+		MAX_LEASES, service_path("hosts", ""), service_path("options", ""),
+		service_path("leases", ""));
 	for (network = network_next(NULL); network; network = network_next(network))
 		write_dhcp_network(file, network);
 }
@@ -145,8 +109,6 @@ static void write_dns(FILE *file)
 {
 	const struct network *network;
 	char text[ADDRESS_TEXT];
-	struct address address;
-	struct prefix prefix;
 	unsigned int i;
 
 	fprintf(file, "# Written by pvethd\n"
@@ -154,16 +116,13 @@ static void write_dns(FILE *file)
 		"no-hosts\n"
 		"domain-needed\n"
 		"bogus-priv\n"
-		"addn-hosts=%s\n", path_of("names", ""));
+		"addn-hosts=%s\n", service_path("names", ""));
 	for (network = network_next(NULL); network; network = network_next(network)) {
-		for (i = 0; i < FAMILIES; i++) {
-			if (!network_prefix(network, i, &prefix, &address))
-				continue;
-			address_format(&address, text);
-			fprintf(file, "listen-address=%s\n", text);
-		}
-		if (*network_domain(network))
-			fprintf(file, "local=/%s/\n", network_domain(network));
+		for (i = 0; i < FAMILIES; i++)
+			if (address_format(&network->host[i], text))
+				fprintf(file, "listen-address=%s\n", text);
+		if (network->domain[0])
+			fprintf(file, "local=/%s/\n", network->domain);
 	}
 }
 
@@ -173,13 +132,11 @@ static void each_port(FILE *file, void (*write)(FILE *file, const struct network
 {
 	const struct network *network;
 	const struct port *port;
-	const char *name;
 
-	for (network = network_next(NULL); network; network = network_next(network)) {
-		name = network_name(network);
-		for (port = port_of_network(name, NULL); port; port = port_of_network(name, port))
+	for (network = network_next(NULL); network; network = network_next(network))
+		for (port = port_of_network(network->name, NULL); port;
+		     port = port_of_network(network->name, port))
 			write(file, network, &port->config);
-	}
 }
 
 /* Not with a domain, nor what dnsmasq takes for another word there: "ignore", "infinite"
@@ -197,19 +154,15 @@ static bool is_host_name(const char *name)
 static void write_host(FILE *file, const struct network *network,
 		       const struct port_config *config)
 {
-	const uint8_t *m = config->mac;
-	char text[ADDRESS_TEXT];
+	char mac[MAC_TEXT], text[ADDRESS_TEXT];
 
 	(void)network;
-	fprintf(file, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-	if (config->address[FAMILY_IPV4].family) {
-		address_format(&config->address[FAMILY_IPV4], text);
+	mac_format(config->mac, mac);
+	fputs(mac, file);
+	if (address_format(&config->address[FAMILY_IPV4], text))
 		fprintf(file, ",%s", text);
-	}
-	if (config->address[FAMILY_IPV6].family) {
-		address_format(&config->address[FAMILY_IPV6], text);
+	if (address_format(&config->address[FAMILY_IPV6], text))
 		fprintf(file, ",[%s]", text);
-	}
 	if (is_host_name(config->name))
 		fprintf(file, ",%s", config->name);
 	fputc('\n', file);
@@ -243,17 +196,15 @@ static void write_options(FILE *file)
 static void write_name(FILE *file, const struct network *network,
 		       const struct port_config *config)
 {
-	const char *domain = network_domain(network);
 	char text[ADDRESS_TEXT];
 	unsigned int i;
 
 	for (i = 0; i < FAMILIES; i++) {
-		if (!config->address[i].family)
+		if (!address_format(&config->address[i], text))
 			continue;
-		address_format(&config->address[i], text);
 		fprintf(file, "%s ", text);
-		if (*domain)
-			fprintf(file, "%s.%s ", config->name, domain);
+		if (network->domain[0])
+			fprintf(file, "%s.%s ", config->name, network->domain);
 		fprintf(file, "%s\n", config->name);
 	}
 }
@@ -263,13 +214,14 @@ static void write_names(FILE *file)
 	each_port(file, write_name);
 }
 
-static bool has_text(const char *path, const char *text, size_t len)
+static bool has_text(const char *path, const struct text *text)
 {
 	FILE *file = fopen(path, "re");
-	char *known = malloc(len + 1);
+	char *known = malloc(text->length + 1);
 	bool same;
 
-	same = file && known && fread(known, 1, len + 1, file) == len && !memcmp(known, text, len);
+	same = file && known && fread(known, 1, text->length + 1, file) == text->length &&
+	       !memcmp(known, text->string, text->length);
 	free(known);
 	if (file)
 		fclose(file);
@@ -277,18 +229,18 @@ static bool has_text(const char *path, const char *text, size_t len)
 }
 
 /* @changed stays as it is if the file is as it was. */
-static int write_text(const char *name, const char *text, size_t len, bool *changed,
+static int write_text(const char *name, const struct text *text, bool *changed,
 		      struct error *err)
 {
-	const char *path = path_of(name, ""), *temporary = path_of(name, ".new");
+	const char *path = service_path(name, ""), *temporary = service_path(name, ".new");
 	FILE *file;
 	bool failed;
 
-	if (has_text(path, text, len))
+	if (has_text(path, text))
 		return 0;
 	*changed = true;
 	file = fopen(temporary, "we");
-	failed = !file || fwrite(text, 1, len, file) != len;
+	failed = !file || fwrite(text->string, 1, text->length, file) != text->length;
 	if (file && fclose(file))
 		failed = true;
 	if (!failed && !rename(temporary, path))
@@ -299,20 +251,16 @@ static int write_text(const char *name, const char *text, size_t len, bool *chan
 static int update_file(const char *name, void (*write)(FILE *file), bool *changed,
 		       struct error *err)
 {
-	char *text = NULL;
-	FILE *file;
-	size_t len;
+	struct text text;
 	int ret;
 
-	file = open_memstream(&text, &len);
-	if (!file)
-		return error_set(err, "out of memory");
-	write(file);
-	if (fclose(file))
-		ret = error_set(err, "out of memory");
-	else
-		ret = write_text(name, text, len, changed, err);
-	free(text);
+	if (text_begin(&text, err))
+		return -1;
+	write(text.file);
+	if (text_end(&text, err))
+		return -1;
+	ret = write_text(name, &text, changed, err);
+	free(text.string);
 	return ret;
 }
 
@@ -342,7 +290,7 @@ static bool lease_holds(const char *line)
 /* Those that hold, if there is where to write them. Returns whether all do. */
 static bool filter_leases(FILE *file)
 {
-	FILE *leases = fopen(path_of("leases", ""), "re");
+	FILE *leases = fopen(service_path("leases", ""), "re");
 	char *line = NULL;
 	size_t size = 0;
 	bool all = true;
@@ -365,7 +313,16 @@ static void write_leases(FILE *file)
 	filter_leases(file);
 }
 
-/* Processes */
+/* As it starts, it has no leases but those that hold. */
+static int prepare_dhcp(struct error *err)
+{
+	bool ignored;
+
+	if (update_file("leases", write_leases, &ignored, err))
+		return -1;
+	json_object_clear(released);
+	return 0;
+}
 
 static void apply_after(const struct timeval *time)
 {
@@ -373,198 +330,13 @@ static void apply_after(const struct timeval *time)
 		evtimer_add(apply_event, time);
 }
 
-/* As it does itself, but before anybody may look for it */
-static void write_pid(const struct service *service, pid_t pid)
-{
-	FILE *file = fopen(path_of(service->name, ".pid"), "we");
-
-	if (!file)
-		return;
-	fprintf(file, "%d\n", (int)pid);
-	fclose(file);
-}
-
-/* Returns when it runs, and has none of our files. */
-static int spawn(const struct service *service, pid_t *pid)
-{
-	char conf[PATH_MAX + 64], pid_file[PATH_MAX + 64];
-	char * const args[] = { (char *)PROGRAM, (char *)"--keep-in-foreground", conf, pid_file,
-			 foreground ? (char *)"--log-facility=-" : NULL, NULL };
-	void (*on_hangup)(int signal);
-	posix_spawnattr_t attributes;
-	sigset_t defaults;
-	int error;
-
-	snprintf(conf, sizeof(conf), CONF_OPTION "%s", path_of(service->name, ".conf"));
-	snprintf(pid_file, sizeof(pid_file), "--pid-file=%s", path_of(service->name, ".pid"));
-	error = posix_spawnattr_init(&attributes);
-	if (error)
-		return error;
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-	/* Who asks it to read files anew before it can is not to end it. */
-	on_hangup = signal(SIGHUP, SIG_IGN);
-	error = posix_spawnp(pid, PROGRAM, NULL, &attributes, args, environ);
-	signal(SIGHUP, on_hangup);
-	posix_spawnattr_destroy(&attributes);
-	return error;
-}
-
-static void service_forget(struct service *service)
-{
-	if (service->ended)
-		event_free(service->ended);
-	service->ended = NULL;
-	if (service->pid)
-		close(service->pidfd);
-	service->pid = 0;
-	service->stops = false;
-}
-
-static void service_ended(evutil_socket_t fd, short what, void *arg);
-
-/* The process is there, whoever started it. */
-static int service_watch(struct service *service, pid_t pid, struct error *err)
-{
-	int pidfd = pidfd_open(pid, 0);
-
-	if (pidfd < 0)
-		return error_set(err, "cannot watch " PROGRAM ": %s", strerror(errno));
-	service->pid = pid;
-	service->pidfd = pidfd;
-	service->ended = event_new(base, pidfd, EV_READ, service_ended, service);
-	if (service->ended && !event_add(service->ended, NULL))
-		return 0;
-	service_forget(service);
-	return error_set(err, "out of memory");
-}
-
-static int service_start(struct service *service, struct error *err)
-{
-	bool ignored;
-	pid_t pid;
-	int error;
-
-	service->starts_anew = false;
-	if (service == &dhcp) {
-		if (update_file("leases", write_leases, &ignored, err))
-			return -1;
-		json_object_clear(released);
-	}
-	error = spawn(service, &pid);
-	if (error)
-		return error_set(err, "guests of networks get no %s: cannot run " PROGRAM ": %s",
-				 service->gives, strerror(error));
-	write_pid(service, pid);
-	if (!service_watch(service, pid, err))
-		return 0;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	return -1;
-}
-
-static void service_failed(const char *text)
+void dnsmasq_failed(const char *text)
 {
 	if (strcmp(said, text))
 		log_error("%s", text);
 	snprintf(said, sizeof(said), "%s", text);
 	snprintf(problem, sizeof(problem), "%s", text);
 	apply_after(&later);
-}
-
-static void service_restart(struct service *service)
-{
-	struct error err;
-
-	if (service_start(service, &err))
-		service_failed(err.text);
-}
-
-static void service_ended(evutil_socket_t fd, short what, void *arg)
-{
-	struct service *service = arg;
-	bool anew = service->starts_anew;
-	struct error err;
-
-	(void)fd;
-	if (what & EV_TIMEOUT) {
-		pidfd_send_signal(service->pidfd, SIGKILL, NULL, 0);
-		event_add(service->ended, &patience);
-		return;
-	}
-	/* One of an earlier pvethd is not our child. */
-	waitpid(service->pid, NULL, WNOHANG);
-	service_forget(service);
-	if (anew) {
-		service_restart(service);
-	} else if (network_next(NULL)) {
-		error_set(&err, "guests of networks get no %s: " PROGRAM " ended, and says in the log why",
-			  service->gives);
-		service_failed(err.text);
-	}
-}
-
-static void service_stop(struct service *service)
-{
-	service->starts_anew = false;
-	if (!service->pid || service->stops)
-		return;
-	service->stops = true;
-	pidfd_send_signal(service->pidfd, SIGTERM, NULL, 0);
-	event_add(service->ended, &patience);
-}
-
-/* Has it read what is new, or start */
-static void service_update(struct service *service, bool restart, bool reload)
-{
-	if (!service->pid) {
-		service_restart(service);
-	} else if (restart || service->stops) {
-		service_stop(service);
-		service->starts_anew = true;
-	} else if (reload) {
-		pidfd_send_signal(service->pidfd, SIGHUP, NULL, 0);
-	}
-}
-
-/* Its arguments, each with a NUL, have our file. */
-static bool is_ours(const struct service *service, pid_t pid)
-{
-	char path[64], wanted[PATH_MAX + 64], *argument = NULL;
-	bool found = false;
-	size_t size = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	snprintf(wanted, sizeof(wanted), CONF_OPTION "%s", path_of(service->name, ".conf"));
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (!found && getdelim(&argument, &size, '\0', file) > 0)
-		found = !strcmp(argument, wanted);
-	free(argument);
-	fclose(file);
-	return found;
-}
-
-/* The process of an earlier pvethd, if there is one: its PID may be another's now. */
-static void service_adopt(struct service *service)
-{
-	FILE *file = fopen(path_of(service->name, ".pid"), "re");
-	struct error ignored;
-	int pid, found;
-
-	if (!file)
-		return;
-	found = fscanf(file, "%d", &pid);
-	fclose(file);
-	if (found != 1 || pid <= 0 || service_watch(service, pid, &ignored))
-		return;
-	/* As long as it is watched, the PID is its own. */
-	if (!is_ours(service, pid))
-		service_forget(service);
 }
 
 /* What is not done yet: files were written, and processes not told. At first nobody
@@ -610,7 +382,7 @@ static void apply_now(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	problem[0] = '\0';
 	if (apply(&err))
-		service_failed(err.text);
+		dnsmasq_failed(err.text);
 }
 
 /**
@@ -626,6 +398,8 @@ int dnsmasq_check(struct error *err)
 	char *part, *rest, file[PATH_MAX];
 	bool found = false;
 
+	if (!copy)
+		return error_set(err, "out of memory");
 	for (part = strtok_r(copy, ":", &rest); part && !found; part = strtok_r(NULL, ":", &rest)) {
 		snprintf(file, sizeof(file), "%s/" PROGRAM, part);
 		found = !access(file, X_OK);
@@ -655,11 +429,10 @@ void dnsmasq_release(const struct port_config *config)
 	unsigned int i;
 
 	for (i = 0; i < FAMILIES; i++) {
-		if (!config->address[i].family)
-			continue;
-		address_format(&config->address[i], text);
-		json_object_set_new(released, text, json_true());
-		dnsmasq_changed();
+		if (address_format(&config->address[i], text)) {
+			json_object_set_new(released, text, json_true());
+			dnsmasq_changed();
+		}
 	}
 }
 
@@ -687,11 +460,10 @@ const char *dnsmasq_problem(void)
 int dnsmasq_open(struct event_base *event_base, const char *run_dir, bool to_stderr,
 		 struct error *err)
 {
-	base = event_base;
-	foreground = to_stderr;
 	snprintf(dir, sizeof(dir), "%s/" PROGRAM, run_dir);
+	services_open(event_base, dir, to_stderr);
 	released = json_object();
-	apply_event = evtimer_new(base, apply_now, NULL);
+	apply_event = evtimer_new(event_base, apply_now, NULL);
 	if (!released || !apply_event)
 		return error_set(err, "out of memory");
 	leases_are_old = true;

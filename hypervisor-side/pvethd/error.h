@@ -10,6 +10,8 @@
 
 #define ERROR_TEXT	512
 
+#define MAC_TEXT	18
+
 struct error {
 	char text[ERROR_TEXT];
 };
@@ -20,6 +22,7 @@ void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format
 int parse_name(const char *what, const char *text, struct error *err);
 int parse_size(const char *text, uint64_t *bytes, struct error *err);
 int parse_mac(const char *text, uint8_t *mac, struct error *err);
+void mac_format(const uint8_t *mac, char *text);
 int parse_publish(const char *text, uint16_t *host, uint16_t *guest, bool *udp,
 		  struct error *err);
 int parse_number(const char *text, unsigned int min, unsigned int max, unsigned int *value,

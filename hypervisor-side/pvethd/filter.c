@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "text.h"
 
 #define TABLE		"pveth"
 #define IN_TABLE	"netdev " TABLE " "
@@ -124,8 +125,7 @@ static void write_ipv4(FILE *file, const struct port_config *config, const char 
 	static const char arp[] = "arp htype 1 arp hlen 6 arp plen 4 arp saddr ether";
 	char text[ADDRESS_TEXT];
 
-	if (config->address[FAMILY_IPV4].family) {
-		address_format(&config->address[FAMILY_IPV4], text);
+	if (address_format(&config->address[FAMILY_IPV4], text)) {
 		add_rule(file, config, "ip saddr %s accept", text);
 		add_rule(file, config, "%s %s arp saddr ip %s accept", arp, mac, text);
 		/* A probe: does anybody have the address that I am to have? (RFC 5227) */
@@ -190,11 +190,10 @@ static void write_ipv6(FILE *file, const struct port_config *config,
 	char text[ADDRESS_TEXT], number[NUMBER_TEXT];
 
 	add_rule(file, config, ADVERTISES TARGET "%s goto drop/ndp", number_of(host, number));
-	if (own->family) {
+	if (address_format(own, text)) {
 		number_of(own, number);
 		add_rule(file, config, ADVERTISES LOCAL_TARGET "!= " LOCAL_HALF " " TARGET
 			 "!= %s goto drop/ndp", number);
-		address_format(own, text);
 		add_rule(file, config, "ip6 saddr %s accept", text);
 		add_rule(file, config, PROBES TARGET "%s accept", number);
 	} else {
@@ -223,10 +222,9 @@ static void write_filter(FILE *file, const struct port *port)
 	const struct address host = link_local(port->host_mac);
 	const struct port_config *config = &port->config;
 	const uint8_t *m = config->mac;
-	char mac[18];
+	char mac[MAC_TEXT];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
-		 m[4], m[5]);
+	mac_format(m, mac);
 	write_elements(file, config, "add");
 	fprintf(file, "add set " IN_TABLE LOCAL "%s " LOCAL_SET "\n"
 		"add chain " IN_TABLE GUEST "%s\n"
@@ -282,20 +280,16 @@ static void write_shared(FILE *file, const struct port *port)
 static int run(void (*write)(FILE *file, const struct port *port), const struct port *port,
 	       struct error *err)
 {
-	char *text = NULL;
-	FILE *file;
-	size_t len;
+	struct text text;
 	int ret;
 
-	file = open_memstream(&text, &len);
-	if (!file)
-		return error_set(err, "out of memory");
-	write(file, port);
-	if (fclose(file))
-		ret = error_set(err, "out of memory");
-	else
-		ret = nft_run(text, err);
-	free(text);
+	if (text_begin(&text, err))
+		return -1;
+	write(text.file, port);
+	if (text_end(&text, err))
+		return -1;
+	ret = nft_run(text.string, err);
+	free(text.string);
 	if (ret)
 		prepared = false;
 	return ret;

@@ -3,18 +3,13 @@
  * Networks: whose addresses ports have
  *
  * A network has a prefix of either address family, or both. The first address is the
- * host's, and each port has one of the others as long as there is the port. It is
- * written down in the port's state file, and nowhere else, before anybody is told.
+ * host's, and each port has one of the others: lease.c
  */
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernel.h"
 #include "network.h"
-#include "pool.h"
 
 /* IPv4 prefixes are no longer than that of a link between two. */
 #define MIN_IPV4_LENGTH		8
@@ -25,54 +20,20 @@
 
 #define MAX_EXCLUDED		256
 
-/* RFC 1035, without the dot at its end */
-#define MAX_DOMAIN		253
+/* RFC 1035 */
 #define MAX_LABEL		63
-
-/* RFC 8200 */
-#define MIN_IPV6_MTU		1280
-
-/**
- * struct network - a network
- * @entry: in the list of networks
- * @name: its name
- * @domain: that its ports' names are in, or empty
- * @uplink: the interface that is its way out, or empty
- * @nat: addresses are translated there, by enum family_index
- * @excluded: ranges of addresses that no port gets, as an array of strings
- * @pools: its addresses, by enum family_index; without a family if it has none
- * @host: those of the host
- * @unserved: some of its addresses are those of ports that are not served
- */
-struct network {
-	TAILQ_ENTRY(network) entry;
-	char name[IFNAMSIZ];
-	char domain[MAX_DOMAIN + 1];
-	char uplink[IFNAMSIZ];
-	bool nat[FAMILIES];
-	json_t *excluded;
-	struct pool pools[FAMILIES];
-	struct address host[FAMILIES];
-	bool unserved;
-};
 
 static TAILQ_HEAD(, network) networks = TAILQ_HEAD_INITIALIZER(networks);
 
 static const int families[FAMILIES] = { AF_INET, AF_INET6 };
 
-/* Keys in JSON */
-static const char * const keys[FAMILIES] = { "ipv4", "ipv6" };
+const char * const family_keys[FAMILIES] = { "ipv4", "ipv6" };
 
 /* What is no network's of ours: RFC 6890, and the blocks that it lists */
 static const char * const not_ours[] = {
 	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3",
 	"::/8", "fe80::/10", "ff00::/8",
 };
-
-static bool has_family(const struct network *network, unsigned int i)
-{
-	return network->pools[i].prefix.address.family;
-}
 
 static struct network *find(const char *name)
 {
@@ -102,23 +63,6 @@ struct network *network_find(const char *name, struct error *err)
 }
 
 /**
- * network_prefix() - what a network has of an address family
- * @network: the network
- * @i: the address family
- * @prefix: receives its addresses
- * @host: receives the host's
- *
- * Return: true, or false if it has none.
- */
-bool network_prefix(const struct network *network, enum family_index i,
-		    struct prefix *prefix, struct address *host)
-{
-	*prefix = network->pools[i].prefix;
-	*host = network->host[i];
-	return has_family(network, i);
-}
-
-/**
  * network_next() - walk through all networks
  * @network: the one before, or NULL
  *
@@ -127,43 +71,6 @@ bool network_prefix(const struct network *network, enum family_index i,
 const struct network *network_next(const struct network *network)
 {
 	return network ? TAILQ_NEXT(network, entry) : TAILQ_FIRST(&networks);
-}
-
-const char *network_name(const struct network *network)
-{
-	return network->name;
-}
-
-/**
- * network_domain() - where a network's names are
- * @network: the network
- *
- * Return: a domain, as in "example.net", or "" if it has none.
- */
-const char *network_domain(const struct network *network)
-{
-	return network->domain;
-}
-
-/**
- * network_uplink() - which interface is a network's way out?
- * @network: the network
- *
- * Return: its name, or "" if there is none.
- */
-const char *network_uplink(const struct network *network)
-{
-	return network->uplink;
-}
-
-/**
- * network_has_nat() - are addresses translated on the way out?
- * @network: the network
- * @i: the address family
- */
-bool network_has_nat(const struct network *network, enum family_index i)
-{
-	return network->nat[i];
 }
 
 static bool overlap(const struct prefix *one, const struct prefix *other)
@@ -234,7 +141,7 @@ static int exclude(struct network *network, const char *text, struct error *err)
 		return -1;
 	for (i = 0; i < FAMILIES; i++) {
 		pool = &network->pools[i];
-		if (families[i] == first.family && has_family(network, i) &&
+		if (families[i] == first.family && network_has(network, i) &&
 		    pool_has(pool, &first) && pool_has(pool, &last)) {
 			pool_take(pool, &first, &last);
 			return 0;
@@ -315,7 +222,7 @@ static int check_room(const struct network *network, struct error *err)
 	unsigned int i;
 
 	for (i = 0; i < FAMILIES; i++)
-		if (has_family(network, i) && !network->pools[i].free)
+		if (network_has(network, i) && !network->pools[i].free)
 			return error_set(err, "network %s has no %s address for a port: too many are excluded",
 					 network->name, family_name(families[i]));
 	return 0;
@@ -335,7 +242,7 @@ static int set_uplink(struct network *network, const char *uplink, const int *na
 		if (nat[i] && !*uplink)
 			return error_set(err, "%s is done on the way out: --uplink INTERFACE says where that is",
 					 options[i]);
-		if (nat[i] && !has_family(network, i))
+		if (nat[i] && !network_has(network, i))
 			return error_set(err, "network %s has no %s addresses, and no use for %s",
 					 network->name, family_name(families[i]), options[i]);
 	}
@@ -352,8 +259,8 @@ static struct network *network_from_json(json_t *json, struct error *err)
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
 			   "{s:s, s?s, s?s, s?o, s?s, s?s, s?b, s?b}", "name", &name,
-			   keys[FAMILY_IPV4], &texts[FAMILY_IPV4],
-			   keys[FAMILY_IPV6], &texts[FAMILY_IPV6], "exclude", &excluded,
+			   family_keys[FAMILY_IPV4], &texts[FAMILY_IPV4],
+			   family_keys[FAMILY_IPV6], &texts[FAMILY_IPV6], "exclude", &excluded,
 			   "dns_domain", &domain, "uplink", &uplink,
 			   "nat", &nat[FAMILY_IPV4], "nat66", &nat[FAMILY_IPV6])) {
 		error_set(err, "not a network's configuration: %s", jerr.text);
@@ -397,10 +304,10 @@ static json_t *config_json(const struct network *network)
 	unsigned int i;
 
 	for (i = 0; i < FAMILIES; i++) {
-		if (!has_family(network, i))
+		if (!network_has(network, i))
 			continue;
 		prefix_format(&network->pools[i].prefix, text);
-		json_object_set_new(json, keys[i], json_string(text));
+		json_object_set_new(json, family_keys[i], json_string(text));
 	}
 	if (network->domain[0])
 		json_object_set_new(json, "dns_domain", json_string(network->domain));
@@ -435,7 +342,7 @@ static void unblock(const struct network *network, unsigned int count)
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		if (has_family(network, i) &&
+		if (network_has(network, i) &&
 		    route_unblock(&network->pools[i].prefix, &err))
 			log_error("network %s: %s", network->name, err.text);
 }
@@ -445,7 +352,7 @@ static int block(const struct network *network, struct error *err)
 	unsigned int i;
 
 	for (i = 0; i < FAMILIES; i++) {
-		if (has_family(network, i) && route_block(&network->pools[i].prefix, err)) {
+		if (network_has(network, i) && route_block(&network->pools[i].prefix, err)) {
 			unblock(network, i);
 			return -1;
 		}
@@ -468,32 +375,30 @@ json_t *network_add(json_t *json, struct error *err)
 
 	if (!network)
 		return NULL;
-	if (dnsmasq_check(err)) {
-		network_free(network);
-		return NULL;
-	}
+	if (dnsmasq_check(err))
+		goto err_free;
 	if (network->uplink[0] && link_get(network->uplink, &link, err)) {
 		error_prefix(err, "the uplink %s", network->uplink);
-		network_free(network);
-		return NULL;
+		goto err_free;
 	}
 	if (state_save(STATE_NETWORK, network->name, config_json(network), err) ||
-	    block(network, err)) {
-		state_remove(STATE_NETWORK, network->name, &ignored);
-		network_free(network);
-		return NULL;
-	}
+	    block(network, err))
+		goto err_state;
 	insert(network);
-	if (uplinks_update(err)) {
-		TAILQ_REMOVE(&networks, network, entry);
-		unblock(network, FAMILIES);
-		state_remove(STATE_NETWORK, network->name, &ignored);
-		network_free(network);
-		return NULL;
-	}
+	if (uplinks_update(err))
+		goto err_insert;
 	dnsmasq_changed();
 	log_info("network %s: added", network->name);
 	return network_to_json(network);
+
+err_insert:
+	TAILQ_REMOVE(&networks, network, entry);
+	unblock(network, FAMILIES);
+err_state:
+	state_remove(STATE_NETWORK, network->name, &ignored);
+err_free:
+	network_free(network);
+	return NULL;
 }
 
 /**
@@ -553,7 +458,7 @@ json_t *network_to_json(const struct network *network)
 	unsigned int i;
 
 	for (i = 0; i < FAMILIES; i++) {
-		if (!has_family(network, i))
+		if (!network_has(network, i))
 			continue;
 		address_format(&network->host[i], text);
 		json_object_set_new(json, host_keys[i], json_string(text));
@@ -582,195 +487,6 @@ json_t *networks_to_json(void)
 	TAILQ_FOREACH(network, &networks, entry)
 		json_array_append_new(array, network_to_json(network));
 	return array;
-}
-
-/* The end of a hash: fmix64() of MurmurHash3 by Austin Appleby, in the public domain */
-static uint64_t mix(uint64_t n)
-{
-	n ^= n >> 33;
-	n *= 0xff51afd7ed558ccdULL;
-	n ^= n >> 33;
-	n *= 0xc4ceb9fe1a85ec53ULL;
-	return n ^ n >> 33;
-}
-
-/* FNV-1a of 64 bits by Glenn Fowler, Landon Curt Noll and Kiem-Phong Vo (RFC 9923) */
-#define FNV_BASIS	0xcbf29ce484222325ULL
-#define FNV_PRIME	0x100000001b3ULL
-
-/* Of strings, each with its end, so that "ab", "c" is not "a", "bc" */
-static uint64_t hash(uint64_t so_far, const char *text)
-{
-	do {
-		so_far = (so_far ^ (uint8_t)*text) * FNV_PRIME;
-	} while (*text++);
-	return so_far;
-}
-
-static uint64_t hash_of_port(const struct port_config *config)
-{
-	return hash(hash(FNV_BASIS, config->network), config->name);
-}
-
-/* Two hosts may have networks and ports of the same names on one Ethernet. */
-static uint64_t hash_of_host(void)
-{
-	char id[33] = "";
-	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		/* Without, names are all there is to tell hosts apart. */
-		if (read(fd, id, sizeof(id) - 1) < 0)
-			id[0] = '\0';
-		close(fd);
-	}
-	return hash(FNV_BASIS, id);
-}
-
-static void choose_mac(struct port_config *config)
-{
-	uint64_t n = hash_of_host() ^ mix(hash_of_port(config));
-	unsigned int i;
-
-	do {
-		n = mix(n + 1);
-		for (i = 0; i < sizeof(config->mac); i++)
-			config->mac[i] = n >> 8 * i;
-		config->mac[0] = (config->mac[0] & ~1) | 2;
-	} while (port_with_mac(config->mac));
-}
-
-static int take(struct network *network, unsigned int i, const struct address *address,
-		struct error *err)
-{
-	struct pool *pool = &network->pools[i];
-	char text[ADDRESS_TEXT], prefix[PREFIX_TEXT];
-	struct port *port;
-
-	address_format(address, text);
-	if (!has_family(network, i))
-		return error_set(err, "network %s has no %s addresses", network->name,
-				 family_name(families[i]));
-	if (!pool_has(pool, address)) {
-		prefix_format(&pool->prefix, prefix);
-		return error_set(err, "%s is not an address of network %s, which has %s", text,
-				 network->name, prefix);
-	}
-	if (pool_is_free(pool, address)) {
-		pool_take(pool, address, address);
-		return 0;
-	}
-	if (address->number == network->host[i].number)
-		return error_set(err, "%s is the host's address", text);
-	port = port_with_address(address);
-	if (port)
-		return error_set(err, "%s is the address of port %s", text, port->config.name);
-	return error_set(err, "%s is not free: network %s excludes it, or it means the network itself, or is that of a port that is not served",
-			 text, network->name);
-}
-
-static int take_any(struct network *network, unsigned int i, uint64_t wish,
-		    struct address *address, struct error *err)
-{
-	if (pool_take_any(&network->pools[i], wish, address))
-		return 0;
-	return error_set(err, "network %s is full: no %s address is free", network->name,
-			 family_name(families[i]));
-}
-
-static void release(struct network *network, const struct port_config *config,
-		    unsigned int count)
-{
-	unsigned int i;
-
-	for (i = 0; i < count; i++)
-		if (config->address[i].family)
-			pool_release(&network->pools[i], &config->address[i]);
-}
-
-/**
- * network_join() - get a port its addresses
- * @config: the port's configuration. If it is in a network, what it does not ask for
- *	is chosen: the same for the same name, if that is free.
- * @err: receives what is wrong
- *
- * Return: 0, or -1, and then all is as before.
- */
-int network_join(struct port_config *config, struct error *err)
-{
-	struct network *network;
-	unsigned int i;
-	int ret;
-
-	if (!config->network[0])
-		return 0;
-	network = network_find(config->network, err);
-	if (!network)
-		return -1;
-	if (has_family(network, FAMILY_IPV6) && config->mtu && config->mtu < MIN_IPV6_MTU)
-		return error_set(err, "network %s has IPv6, which needs an MTU of %u or more",
-				 network->name, MIN_IPV6_MTU);
-	for (i = 0; i < FAMILIES; i++) {
-		ret = 0;
-		if (config->address[i].family)
-			ret = take(network, i, &config->address[i], err);
-		else if (has_family(network, i))
-			ret = take_any(network, i, mix(hash_of_port(config)),
-				       &config->address[i], err);
-		if (ret) {
-			release(network, config, i);
-			return -1;
-		}
-	}
-	if (!config->has_mac) {
-		choose_mac(config);
-		config->has_mac = true;
-	}
-	return 0;
-}
-
-/**
- * network_join_again() - the same for a port that has its addresses
- * @config: the port's configuration, which is complete
- * @err: receives what is wrong
- *
- * Return: 0, or -1, and then all is as before.
- */
-int network_join_again(const struct port_config *config, struct error *err)
-{
-	struct port_config copy = *config;
-	struct network *network;
-	unsigned int i;
-
-	if (!config->network[0])
-		return 0;
-	network = network_find(config->network, err);
-	if (!network)
-		return -1;
-	for (i = 0; i < FAMILIES; i++)
-		if (has_family(network, i) && !config->address[i].family)
-			return error_set(err, "it has no \"%s\"", keys[i]);
-	return network_join(&copy, err);
-}
-
-/**
- * network_leave() - a port's addresses are free again
- * @config: the port's configuration
- */
-void network_leave(const struct port_config *config)
-{
-	if (config->network[0])
-		release(find(config->network), config, FAMILIES);
-}
-
-/**
- * network_keep() - a port's addresses are its own, though it is not served
- * @config: the port's configuration
- */
-void network_keep(const struct port_config *config)
-{
-	if (config->network[0])
-		find(config->network)->unserved = true;
 }
 
 static int network_load(json_t *json, struct error *err)

@@ -5,27 +5,59 @@
 #ifndef _PVETHD_NETWORK_H
 #define _PVETHD_NETWORK_H
 
+#include "pool.h"
 #include "pvethd.h"
 
+/* RFC 1035, without the dot at its end */
+#define MAX_DOMAIN	253
+
+/**
+ * struct network - a network
+ * @entry: in the list of networks
+ * @name: its name
+ * @domain: that its ports' names are in, or empty
+ * @uplink: the interface that is its way out, or empty
+ * @nat: addresses are translated there, by enum family_index
+ * @excluded: ranges of addresses that no port gets, as an array of strings
+ * @pools: its addresses, by enum family_index; without a family if it has none
+ * @host: those of the host
+ * @unserved: some of its addresses are those of ports that are not served
+ */
+struct network {
+	TAILQ_ENTRY(network) entry;
+	char name[IFNAMSIZ];
+	char domain[MAX_DOMAIN + 1];
+	char uplink[IFNAMSIZ];
+	bool nat[FAMILIES];
+	json_t *excluded;
+	struct pool pools[FAMILIES];
+	struct address host[FAMILIES];
+	bool unserved;
+};
+
+/* Keys in JSON */
+extern const char * const family_keys[FAMILIES];
+
+/* Does it have addresses of this family? */
+static inline bool network_has(const struct network *network, enum family_index i)
+{
+	return network->pools[i].prefix.address.family;
+}
+
 struct network *network_find(const char *name, struct error *err);
+const struct network *network_next(const struct network *network);
 json_t *network_add(json_t *json, struct error *err);
 int network_del(const char *name, struct error *err);
-bool network_prefix(const struct network *network, enum family_index i,
-		    struct prefix *prefix, struct address *host);
-const struct network *network_next(const struct network *network);
-const char *network_name(const struct network *network);
-const char *network_domain(const struct network *network);
-const char *network_uplink(const struct network *network);
-bool network_has_nat(const struct network *network, enum family_index i);
 json_t *network_to_json(const struct network *network);
 json_t *networks_to_json(void);
 int networks_open(struct error *err);
 void networks_close(void);
 
-int network_join(struct port_config *config, struct error *err);
-int network_join_again(const struct port_config *config, struct error *err);
-void network_leave(const struct port_config *config);
-void network_keep(const struct port_config *config);
+/* lease.c APIs: */
+int lease_take(struct port_config *config, struct error *err);
+int lease_take_again(const struct port_config *config, struct error *err);
+void lease_release(const struct port_config *config);
+void lease_keep(const struct port_config *config);
 
 /* dnsmasq.c APIs: */
 int dnsmasq_check(struct error *err);

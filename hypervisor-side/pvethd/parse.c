@@ -202,3 +202,14 @@ int parse_mac(const char *text, uint8_t *mac, struct error *err)
 		return error_set(err, "'%s' is no interface's address", text);
 	return 0;
 }
+
+/**
+ * mac_format() - the inverse of parse_mac()
+ * @mac: the address
+ * @text: receives it, MAC_TEXT bytes
+ */
+void mac_format(const uint8_t *mac, char *text)
+{
+	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+}

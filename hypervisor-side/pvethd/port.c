@@ -474,7 +474,7 @@ struct port *port_add(struct port_config *config, struct error *err)
 			  config->name, config->name);
 		return NULL;
 	}
-	if (network_join(config, err))
+	if (lease_take(config, err))
 		return NULL;
 	if (uplink_check_publish(config, err))
 		goto err_leave;
@@ -517,7 +517,7 @@ err_link:
 err_free:
 	port_free(port);
 err_leave:
-	network_leave(config);
+	lease_release(config);
 	return NULL;
 }
 
@@ -544,7 +544,7 @@ int port_del(struct port *port, struct error *err)
 	if (state_remove(STATE_PORT, name, err))
 		return -1;
 	filter_remove(port);
-	network_leave(&port->config);
+	lease_release(&port->config);
 	dnsmasq_release(&port->config);
 	/* Who allocates the file has it locked, and it could not be removed before. */
 	ram_fill_cancel(port->filler);
@@ -587,14 +587,14 @@ static int port_load(json_t *json, struct error *err)
 		return -1;
 	if (!config.has_mac)
 		return error_set(err, "it has no \"mac\"");
-	if (check_unique(&config, err) || network_join_again(&config, err))
+	if (check_unique(&config, err) || lease_take_again(&config, err))
 		return -1;
 	port = port_new(&config, err);
 	if (!port)
 		return -1;
 	if (clients_listen(port, err)) {
 		port_free(port);
-		network_keep(&config);
+		lease_keep(&config);
 		return -1;
 	}
 	insert(port);

@@ -11,14 +11,17 @@
  * describe.c   a port in JSON, as users see it
  * control.c    requests from pvethctl
  * network.c    networks, whose addresses ports have
+ * lease.c      addresses that ports have of them
  * route.c      a port in a network, as the host's network has it
  * filter.c     what the guest of such a port may send
  * dnsmasq.c    what it is told: addresses, routers, names
+ * service.c    processes of dnsmasq that do that
  * uplink.c     how it gets out, and is reached from there
  * pool.c       addresses to be taken, each by one
  * state.c      state files
  * config.c     what a port is configured to be, and JSON
  * parse.c      words of users into values
+ * text.c       texts that are written piece by piece
  * address.c    the same for IP addresses
  * netlink.c    netlink sockets
  * rtnl.c       links, addresses, routes

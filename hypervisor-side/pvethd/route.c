@@ -68,8 +68,6 @@ int route_port(const struct port *port, struct error *err)
 {
 	const struct port_config *config = &port->config;
 	const struct network *network;
-	struct address host;
-	struct prefix prefix;
 	unsigned int i;
 	int ret;
 
@@ -82,8 +80,9 @@ int route_port(const struct port *port, struct error *err)
 	if (!ret && has_ipv6(config->name))
 		ret = set_all(config->name, AF_INET6, settings_ipv6, err);
 	for (i = 0; !ret && port->up && i < FAMILIES; i++)
-		if (network_prefix(network, i, &prefix, &host))
-			ret = route_family(port, &prefix, &host, &config->address[i], err);
+		if (network_has(network, i))
+			ret = route_family(port, &network->pools[i].prefix, &network->host[i],
+					   &config->address[i], err);
 	if (ret)
 		error_prefix(err, "cannot route to the guest");
 	return ret;

@@ -7,18 +7,18 @@
  * networks and ports are configured to be, all of it at once, so that a change is one
  * transaction; connections go on.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
 #include "network.h"
+#include "text.h"
 
 #define IN_TABLE	"inet pveth "
 
+/* nft(8)'s words */
 static const char * const nft_families[FAMILIES] = { "ip", "ip6" };
-static const int families[FAMILIES] = { AF_INET, AF_INET6 };
 
 /* There is something in the table, or may be. */
 static bool made = true;
@@ -28,7 +28,7 @@ static bool is_needed(void)
 	const struct network *network;
 
 	for (network = network_next(NULL); network; network = network_next(network))
-		if (*network_uplink(network))
+		if (network->uplink[0])
 			return true;
 	return false;
 }
@@ -36,47 +36,39 @@ static bool is_needed(void)
 static void write_nat(FILE *file, const struct network *network, unsigned int i)
 {
 	char text[PREFIX_TEXT];
-	struct address host;
-	struct prefix prefix;
 
-	if (!network_has_nat(network, i) || !network_prefix(network, i, &prefix, &host))
+	if (!network->nat[i])
 		return;
-	prefix_format(&prefix, text);
+	prefix_format(&network->pools[i].prefix, text);
 	fprintf(file, "add rule " IN_TABLE "out %s saddr %s oifname \"%s\" masquerade\n",
-		nft_families[i], text, network_uplink(network));
+		nft_families[i], text, network->uplink);
 }
 
 /* Who is outside is not to have names or addresses from us, whichever network's. */
 static void write_guard(FILE *file, const char *uplink)
 {
 	const struct network *network;
-	struct address host;
-	struct prefix prefix;
 	char text[ADDRESS_TEXT];
 	unsigned int i;
 
 	fprintf(file, "add rule " IN_TABLE "guard iifname \"%s\" udp dport { 67, 547 } drop\n",
 		uplink);
 	for (network = network_next(NULL); network; network = network_next(network)) {
-		for (i = 0; i < FAMILIES; i++) {
-			if (!network_prefix(network, i, &prefix, &host))
-				continue;
-			address_format(&host, text);
-			fprintf(file, "add rule " IN_TABLE "guard iifname \"%s\" %s daddr %s meta l4proto { tcp, udp } th dport 53 drop\n",
-				uplink, nft_families[i], text);
-		}
+		for (i = 0; i < FAMILIES; i++)
+			if (address_format(&network->host[i], text))
+				fprintf(file, "add rule " IN_TABLE "guard iifname \"%s\" %s daddr %s meta l4proto { tcp, udp } th dport 53 drop\n",
+					uplink, nft_families[i], text);
 	}
 }
 
 static void write_publish(FILE *file, const char *uplink, const struct port_config *config,
 			  const struct publish *publish, unsigned int i)
 {
+	bool ipv6 = i == FAMILY_IPV6;
 	char text[ADDRESS_TEXT];
-	bool ipv6 = families[i] == AF_INET6;
 
-	if (!config->address[i].family)
+	if (!address_format(&config->address[i], text))
 		return;
-	address_format(&config->address[i], text);
 	fprintf(file, "add rule " IN_TABLE "in iifname \"%s\" fib daddr type local meta nfproto %s %s dport %u dnat %s to %s%s%s:%u\n",
 		uplink, ipv6 ? "ipv6" : "ipv4", publish->udp ? "udp" : "tcp", publish->host,
 		nft_families[i], ipv6 ? "[" : "", text, ipv6 ? "]" : "", publish->guest);
@@ -84,14 +76,14 @@ static void write_publish(FILE *file, const char *uplink, const struct port_conf
 
 static void write_ports(FILE *file, const struct network *network)
 {
-	const char *name = network_name(network), *uplink = network_uplink(network);
+	const char *name = network->name;
 	const struct port *port;
 	unsigned int k, i;
 
 	for (port = port_of_network(name, NULL); port; port = port_of_network(name, port))
 		for (k = 0; k < port->config.publish_count; k++)
 			for (i = 0; i < FAMILIES; i++)
-				write_publish(file, uplink, &port->config,
+				write_publish(file, network->uplink, &port->config,
 					      &port->config.publish[k], i);
 }
 
@@ -110,12 +102,12 @@ static void write_table(FILE *file)
 	      "add chain " IN_TABLE "in { type nat hook prerouting priority dstnat; }\n"
 	      "add chain " IN_TABLE "guard { type filter hook input priority filter; }\n", file);
 	for (network = network_next(NULL); network; network = network_next(network)) {
-		if (!*network_uplink(network))
+		if (!network->uplink[0])
 			continue;
 		for (i = 0; i < FAMILIES; i++)
 			write_nat(file, network, i);
 		write_ports(file, network);
-		write_guard(file, network_uplink(network));
+		write_guard(file, network->uplink);
 	}
 }
 
@@ -124,15 +116,12 @@ static int forward_all(struct error *err)
 {
 	const struct network *network;
 	struct link_info link;
-	const char *uplink;
 	int ret = 0;
 
-	for (network = network_next(NULL); network && !ret; network = network_next(network)) {
-		uplink = network_uplink(network);
+	for (network = network_next(NULL); network && !ret; network = network_next(network))
 		/* It may come later. */
-		if (*uplink && !link_get(uplink, &link, err))
-			ret = setting_set(AF_INET, uplink, "forwarding", true, err);
-	}
+		if (network->uplink[0] && !link_get(network->uplink, &link, err))
+			ret = setting_set(AF_INET, network->uplink, "forwarding", true, err);
 	return ret;
 }
 
@@ -144,24 +133,20 @@ static int forward_all(struct error *err)
  */
 int uplinks_update(struct error *err)
 {
-	char *text = NULL;
-	FILE *file;
-	size_t len;
+	struct text text;
 	int ret;
 
 	if (!made && !is_needed())
 		return 0;
-	file = open_memstream(&text, &len);
-	if (!file)
-		return error_set(err, "out of memory");
-	write_table(file);
-	if (fclose(file))
-		ret = error_set(err, "out of memory");
-	else
-		ret = forward_all(err);
+	if (text_begin(&text, err))
+		return -1;
+	write_table(text.file);
+	if (text_end(&text, err))
+		return -1;
+	ret = forward_all(err);
 	if (!ret)
-		ret = nft_run(text, err);
-	free(text);
+		ret = nft_run(text.string, err);
+	free(text.string);
 	if (ret) {
 		error_prefix(err, "cannot set up the way out of networks");
 		return -1;
@@ -220,7 +205,7 @@ void uplink_changed(const char *name)
 	struct error err;
 
 	for (network = network_next(NULL); network; network = network_next(network)) {
-		if (strcmp(network_uplink(network), name))
+		if (strcmp(network->uplink, name))
 			continue;
 		if (forward_all(&err))
 			log_error("%s", err.text);
@@ -248,9 +233,9 @@ static const char *publisher(const char *uplink, const struct publish *publish)
 	const char *name;
 
 	for (network = network_next(NULL); network; network = network_next(network)) {
-		if (strcmp(network_uplink(network), uplink))
+		if (strcmp(network->uplink, uplink))
 			continue;
-		name = network_name(network);
+		name = network->name;
 		for (port = port_of_network(name, NULL); port; port = port_of_network(name, port))
 			if (publishes(&port->config, publish, port->config.publish_count))
 				return port->config.name;
@@ -277,17 +262,17 @@ int uplink_check_publish(const struct port_config *config, struct error *err)
 	network = network_find(config->network, err);
 	if (!network)
 		return -1;
-	if (!*network_uplink(network))
+	if (!network->uplink[0])
 		return error_set(err, "network %s has no uplink to publish ports on: 'pvethctl network add --uplink' makes one that has",
 				 config->network);
 	for (i = 0; i < config->publish_count; i++, publish++) {
-		name = publisher(network_uplink(network), publish);
+		name = publisher(network->uplink, publish);
 		if (!name && publishes(config, publish, i))
 			name = config->name;
 		if (name)
 			return error_set(err, "port %u/%s of %s is published for %s already",
 					 publish->host, publish->udp ? "udp" : "tcp",
-					 network_uplink(network), name);
+					 network->uplink, name);
 	}
 	return 0;
 }
