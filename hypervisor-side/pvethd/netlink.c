@@ -96,6 +96,17 @@ static int request_failed(const struct nlmsghdr *nlh, struct error *err)
 	return msg->error;
 }
 
+/* The end of an answer in several messages */
+static int dump_failed(const struct nlmsghdr *nlh, struct error *err)
+{
+	const int *error = mnl_nlmsg_get_payload(nlh);
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*error) || *error >= 0)
+		return 0;
+	error_set(err, "%s", strerror(-*error));
+	return *error;
+}
+
 /**
  * netlink_request() - ask the kernel, and wait for its answer
  * @netlink: the socket
@@ -132,7 +143,7 @@ int netlink_request(struct netlink *netlink, struct nlmsghdr *nlh,
 			if (answer->nlmsg_type == NLMSG_ERROR)
 				return request_failed(answer, err);
 			if (answer->nlmsg_type == NLMSG_DONE)
-				return 0;
+				return dump_failed(answer, err);
 			if (reply)
 				reply(answer, data);
 		}
