@@ -81,6 +81,48 @@ module_tree()
 	find "$dir" -type l -delete
 }
 
+# What tests start all the time is in memory from the beginning. By 9p each start of a
+# program takes dozens of requests: with a debug kernel a third of its time.
+hot_programs=(bash sh ssh awk basename cat ethtool grep head ip jq mktemp ping pidof readlink
+	rm sed sleep sort tee)
+
+# with_links FILE: its path without links to directories, and so with all that it leads to
+with_links()
+{
+	local file=$1 dir
+
+	while :; do
+		dir=$(realpath "${file%/*}")
+		file=$dir/${file##*/}
+		echo "${file#/}"
+		[ -L "$file" ] || return 0
+		file=$(readlink "$file")
+		[[ $file = /* ]] || file=$dir/$file
+	done
+}
+
+# In the present directory, as in /
+copy_hot_files()
+{
+	local name file files
+
+	files=(/etc/ld.so.cache "$sshd" "$top"/build/bin/pvethctl)
+	for name in "${hot_programs[@]}"; do
+		files+=("$(command -v "$name")")
+	done
+	{
+		for name in bin lib lib64 sbin; do
+			[ ! -L /$name ] || echo $name
+		done
+		for file in "${files[@]}" \
+			$(ldd "${files[@]:1}" | grep -o '/[^ :]* (0x' | sed 's/ (0x//' | sort -u); do
+			with_links "$file"
+		done
+	} | sort -u > "$run/hot"
+	xargs -a "$run/hot" tar -C / -c --no-recursion | tar -x
+	rm "$run/hot"
+}
+
 # initramfs ROLE KIT: for role host or guest, in $run/ROLE.initramfs
 initramfs()
 {
@@ -90,9 +132,10 @@ initramfs()
 	# How commands reach a guest
 	[ "$role" = host ] || modules+=(vmw_vsock_virtio_transport)
 	release=$(< "$kit/release")
-	mkdir -p "$dir"/{bin,dev,lower,modules,overlay,proc,root} "$run/kit/lib/modules"
+	mkdir -p "$dir"/{bin,dev,hot,lower,modules,overlay,proc,root} "$run/kit/lib/modules"
 	cp /bin/busybox "$dir/bin/"
 	cp "$top/scripts/rig.d/initramfs" "$dir/init"
+	(cd "$dir/hot" && copy_hot_files)
 	declare -p role run top > "$dir/rig.conf"
 	sed -i 's/^declare -- //' "$dir/rig.conf"
 
@@ -222,12 +265,12 @@ prepare()
 
 	host_vmlinux=$(bootable "$host_kit")
 	guest_vmlinux=$(bootable "$guest_kit")
+	get_sshd
 	initramfs host "$host_kit"
 	initramfs guest "$guest_kit"
 
 	ssh-keygen -q -t ed25519 -N '' -C rig -f "$run/key"
 	ssh-keygen -q -t ed25519 -N '' -C rig -f "$run/host_key"
-	get_sshd
 	{
 		echo "127.0.0.1 localhost"
 		echo "::1 localhost"
