@@ -45,10 +45,11 @@ fi
 
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
-	local end=$((SECONDS + $1 * patience))
+	local end=$((SECONDS + $1 * patience)) said=${TMPDIR:-/tmp}/waited.$BASHPID
 	shift
-	while ! "$@" >/dev/null 2>&1; do
+	while ! "$@" >"$said" 2>&1; do
 		if [ $SECONDS -ge $end ]; then
+			cat "$said" >&2
 			fail "in vain waited for: $*"
 		fi
 		sleep 0.1
