@@ -45,7 +45,7 @@ plug() {
 }
 
 has_addresses() {
-	on "$1" "ip -brief address show dev $(guest_if "$1") scope global" >"$TMPDIR/has"
+	on "$1" "ip -brief address show dev $(guest_if "$1") scope global" | tee "$TMPDIR/has"
 	grep -w "$(address4 "$1")/${POOL4#*/}" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
 }
 
@@ -62,7 +62,8 @@ join() {
 		ip route flush dev $name proto boot
 		ip -6 route flush dev $name proto boot
 		dhcpcd --quiet --background --noarp $name"
-	wait_for 60 has_addresses "$1"
+	# A client waits for half a minute, and longer, where its first questions are lost.
+	wait_for 120 has_addresses "$1"
 }
 
 # The guest's client says nothing of it, as when a guest is just ended, and the next one
@@ -413,6 +414,58 @@ for n in $(guests); do
 	join_network "$n"
 done
 
+FLOOD=4000
+
+# As much as can be, but no longer than three seconds, to where nobody listens
+flood() {
+	cat <<-END
+		python3 - <<-PYTHON
+		import select, socket, time
+		udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		udp.setblocking(False)
+		end = time.monotonic() + 3
+		for _ in range($FLOOD):
+		    if not select.select([], [udp], [], max(0, end - time.monotonic()))[1]:
+		        break
+		    udp.sendto(bytes($DATAGRAM), ("$1", 9))
+		PYTHON
+	END
+}
+
+# How many datagrams nobody listened to
+unheard() { on "$1" "cat /proc/net/snmp" | awk '$1 == "Udp:" && $3 ~ /[0-9]/ { print $3 }'; }
+
+# limited FROM TO ADDRESS BITS: what arrives is no more than the rate in the time that it
+# took, the burst, and what was under way
+limited() {
+	local before arrived start=$EPOCHREALTIME
+
+	before=$(unheard "$2")
+	on "$1" "$(flood "$3")"
+	arrived=$((($(unheard "$2") - before) * DATAGRAM))
+	note "$arrived bytes arrived"
+	awk -v arrived=$arrived -v start="$start" -v now="$EPOCHREALTIME" -v bits="$4" \
+		'BEGIN { exit !(arrived && arrived <= (now - start) * bits / 8 + 150000) }'
+}
+
+rates_are_limited() {
+	local address
+
+	give_up 1
+	at_exit "join_again 1"
+	join_network 1 --rate-in 128kbit --rate-out 256kbit
+	address=$(address4 1)
+	limited host 1 "$address" 128000
+	limited 1 host "${HOST[0]}" 256000
+	# Until the queue is empty
+	wait_for 60 answers "$address"
+	give_up 1
+	join_network 1 --rate-in 20mbit --rate-out 20mbit
+	tcp host 1 "$(address4 1)"
+	tcp 1 host "${HOST[0]}"
+	! limited 1 host "${HOST[0]}" 128000 || fail "what is faster is not noticed"
+}
+
 run_tests each_has_its_own \
 	guests_are_told \
 	names_resolve \
@@ -430,4 +483,5 @@ run_tests each_has_its_own \
 	honest_frames_pass \
 	spoofed_frames_are_dropped \
 	filter_outlives_a_flush \
+	rates_are_limited \
 	port_is_deleted

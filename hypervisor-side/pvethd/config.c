@@ -119,6 +119,15 @@ static int range_check(json_int_t value, json_int_t min, json_int_t max, const c
 	return 0;
 }
 
+static int check_rate(json_t *json, const char *key, json_int_t bits, struct error *err)
+{
+	if (!json_object_get(json, key) ||
+	    (bits >= (json_int_t)MIN_RATE && bits <= (json_int_t)MAX_RATE))
+		return 0;
+	return error_set(err, "a rate of %lld bits per second cannot be: from %llu to %llu can",
+			 (long long)bits, MIN_RATE, MAX_RATE);
+}
+
 static const char * const allow_names[] = { "all", "vlan", "link-local" };
 
 /* An array of names into bits, which are the names' places above */
@@ -234,29 +243,34 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	const char *name, *mac = NULL, *mode = "window", *bridge = "", *user = "", *group = "";
 	const char *memory_dir = DEFAULT_MEMORY_DIR, *machine = DEFAULT_MACHINE;
 	const char *network = NULL, *ipv4 = NULL, *ipv6 = NULL;
-	json_int_t queues = 1, mtu = 0, window_size = 0, memory = 0;
+	json_int_t queues = 1, mtu = 0, window_size = 0, memory = 0, rate_in = 0, rate_out = 0;
 	json_t *allow = NULL, *publish = NULL;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
-			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?o, s?o}",
+			   "{s:s, s?s, s?I, s?I, s?I, s?s, s?I, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?s, s?o, s?o, s?I, s?I}",
 			   "name", &name, "mac", &mac, "queues", &queues, "mtu", &mtu,
 			   "window_size", &window_size, "mode", &mode, "memory", &memory,
 			   "memory_dir", &memory_dir, "machine", &machine, "bridge", &bridge,
 			   "socket_user", &user, "socket_group", &group,
 			   "network", &network, "ipv4", &ipv4, "ipv6", &ipv6,
-			   "allow", &allow, "publish", &publish))
+			   "allow", &allow, "publish", &publish,
+			   "rate_in", &rate_in, "rate_out", &rate_out))
 		return error_set(err, "not a port's configuration: %s", jerr.text);
 
 	memset(config, 0, sizeof(*config));
 	if (parse_name("port", name, err) || check_mode(mode, &config->direct, err) ||
 	    range_check(queues, 1, PVETH_MAX_QUEUE_PAIRS, "the number of queue pairs", err) ||
 	    (json_object_get(json, "mtu") &&
-	     range_check(mtu, PVETH_MIN_MTU, PVETH_MAX_MTU, "the MTU", err)))
+	     range_check(mtu, PVETH_MIN_MTU, PVETH_MAX_MTU, "the MTU", err)) ||
+	    check_rate(json, "rate_in", rate_in, err) ||
+	    check_rate(json, "rate_out", rate_out, err))
 		return -1;
 	strcpy(config->name, name);
 	config->queues = queues;
 	config->mtu = mtu;
+	config->rate_in = rate_in;
+	config->rate_out = rate_out;
 
 	if (json_object_get(json, "window_size"))
 		config->window_size = window_size < 0 ? 0 : window_size;
@@ -307,6 +321,10 @@ json_t *config_to_json(const struct port_config *config)
 			 "bridge", config->bridge,
 			 "socket_user", config->socket_user,
 			 "socket_group", config->socket_group);
+	if (json && config->rate_in)
+		json_object_set_new(json, "rate_in", json_integer(config->rate_in));
+	if (json && config->rate_out)
+		json_object_set_new(json, "rate_out", json_integer(config->rate_out));
 	if (json && config->network[0]) {
 		json_object_set_new(json, "network", json_string(config->network));
 		set_address(json, "ipv4", &config->address[FAMILY_IPV4]);

@@ -16,11 +16,8 @@
 #include <unistd.h>
 
 #include <jansson.h>
-#include <linux/pveth.h>
-
-#include "address.h"
 #include "ctl.h"
-#include "error.h"
+#include "option.h"
 
 #define DEFAULT_RUN_DIR	"/run/pveth"
 
@@ -54,6 +51,8 @@ static const char usage[] =
 "                       reach this port of the guest at the network's uplink, as in\n"
 "                       8080:80/tcp; may be given several times\n"
 "  --mac MAC            the guest's MAC address [random, or the network's choice]\n"
+"  --rate-in RATE       what goes to the guest at most, as in 100mbit [no limit]\n"
+"  --rate-out RATE      what comes from it at most [no limit]\n"
 "  --queues N           queue pairs, 1 to 16 [1]\n"
 "  --window-size SIZE   memory shared with the guest, a power of two [4M for each\n"
 "                       queue pair]\n"
@@ -194,71 +193,42 @@ enum {
 	OPTION_VERSION,
 	OPTION_JSON,
 	OPTION_RUN_DIR,
-	/* Those of add and of network add follow, */
-	OPTION_IPV4,
-	OPTION_IPV6,
-	/* those of network add alone, */
-	OPTION_EXCLUDE,
-	OPTION_DNS_DOMAIN,
-	OPTION_UPLINK,
-	OPTION_NAT,
-	OPTION_NAT66,
-	/* and those of add. */
-	OPTION_NETWORK,
-	OPTION_ALLOW,
-	OPTION_PUBLISH,
-	OPTION_MAC,
-	OPTION_QUEUES,
-	OPTION_WINDOW_SIZE,
-	OPTION_MTU,
-	OPTION_MODE,
-	OPTION_MEMORY,
-	OPTION_MEMORY_DIR,
-	OPTION_MACHINE,
-	OPTION_BRIDGE,
-	OPTION_SOCKET_USER,
-	OPTION_SOCKET_GROUP,
-	/* Those of top */
+	/* Those of top follow, */
 	OPTION_INTERVAL,
 	OPTION_COUNT,
+	/* and those of whatever is added: option_infos. */
+	OPTION_INFOS,
 };
 
-static const struct option options[] = {
+static const struct option own_options[] = {
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "run-dir", required_argument, NULL, OPTION_RUN_DIR },
-	{ "ipv4", required_argument, NULL, OPTION_IPV4 },
-	{ "ipv6", required_argument, NULL, OPTION_IPV6 },
-	{ "exclude", required_argument, NULL, OPTION_EXCLUDE },
-	{ "dns-domain", required_argument, NULL, OPTION_DNS_DOMAIN },
-	{ "uplink", required_argument, NULL, OPTION_UPLINK },
-	{ "nat", no_argument, NULL, OPTION_NAT },
-	{ "nat66", no_argument, NULL, OPTION_NAT66 },
-	{ "network", required_argument, NULL, OPTION_NETWORK },
-	{ "allow", required_argument, NULL, OPTION_ALLOW },
-	{ "publish", required_argument, NULL, OPTION_PUBLISH },
-	{ "mac", required_argument, NULL, OPTION_MAC },
-	{ "queues", required_argument, NULL, OPTION_QUEUES },
-	{ "window-size", required_argument, NULL, OPTION_WINDOW_SIZE },
-	{ "mtu", required_argument, NULL, OPTION_MTU },
-	{ "mode", required_argument, NULL, OPTION_MODE },
-	{ "memory", required_argument, NULL, OPTION_MEMORY },
-	{ "memory-dir", required_argument, NULL, OPTION_MEMORY_DIR },
-	{ "machine", required_argument, NULL, OPTION_MACHINE },
-	{ "bridge", required_argument, NULL, OPTION_BRIDGE },
-	{ "socket-user", required_argument, NULL, OPTION_SOCKET_USER },
-	{ "socket-group", required_argument, NULL, OPTION_SOCKET_GROUP },
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ "count", required_argument, NULL, OPTION_COUNT },
-	{ NULL, 0, NULL, 0 },
 };
 
-/* Where a name is a port's, and where it is a network's */
-enum object {
-	PORT,
-	NETWORK,
-};
+/* All of them, for getopt_long() */
+static struct option *all_options(void)
+{
+	const struct option_info *info = option_infos;
+	struct option *options, *option;
+
+	while (info->name)
+		info++;
+	options = calloc(COUNT(own_options) + (info - option_infos) + 1, sizeof(*options));
+	if (!options)
+		die(EXIT_FAILURE, "out of memory");
+	memcpy(options, own_options, sizeof(own_options));
+	option = options + COUNT(own_options);
+	for (info = option_infos; info->name; info++, option++) {
+		option->name = info->name;
+		option->has_arg = info->is_flag ? no_argument : required_argument;
+		option->val = OPTION_INFOS + (info - option_infos);
+	}
+	return options;
+}
 
 #define TOP	"top"
 
@@ -274,164 +244,51 @@ static const struct command {
 	void (*print)(json_t *result);
 	void (*print_named)(json_t *result);
 } commands[] = {
-	{ "add", PORT, true, true, true, NULL, print_added },
-	{ "del", PORT, false, true, true, NULL, print_deleted },
-	{ "list", PORT, false, false, false, print_list, NULL },
-	{ "show", PORT, false, false, true, print_ports, print_port },
-	{ TOP, PORT, false, false, false, NULL, NULL },
-	{ "network add", NETWORK, true, true, true, NULL, print_network },
-	{ "network del", NETWORK, false, true, true, NULL, print_network_deleted },
-	{ "network list", NETWORK, false, false, false, print_network_list, NULL },
-	{ "network show", NETWORK, false, false, true, print_networks, print_network },
+	{ "add", OBJECT_PORT, true, true, true, NULL, print_added },
+	{ "del", OBJECT_PORT, false, true, true, NULL, print_deleted },
+	{ "list", OBJECT_PORT, false, false, false, print_list, NULL },
+	{ "show", OBJECT_PORT, false, false, true, print_ports, print_port },
+	{ TOP, OBJECT_PORT, false, false, false, NULL, NULL },
+	{ "network add", OBJECT_NETWORK, true, true, true, NULL, print_network },
+	{ "network del", OBJECT_NETWORK, false, true, true, NULL, print_network_deleted },
+	{ "network list", OBJECT_NETWORK, false, false, false, print_network_list, NULL },
+	{ "network show", OBJECT_NETWORK, false, false, true, print_networks, print_network },
 };
 
-static const char * const object_names[] = { "port", "network" };
 static const char * const list_commands[] = { "list", "network list" };
 
 static bool takes_option(const struct command *command, int option)
 {
-	bool of_both = option == OPTION_IPV4 || option == OPTION_IPV6;
-	bool of_networks = option >= OPTION_EXCLUDE && option < OPTION_NETWORK;
-
-	if (option >= OPTION_INTERVAL)
+	if (option < OPTION_INFOS)
 		return !strcmp(command->name, TOP);
-	return command->adds && (of_both || of_networks == (command->object == NETWORK));
-}
-
-/* An address of a port, or a prefix of a network */
-static int check_ip(enum object object, int family, const char *value, struct error *err)
-{
-	struct address address;
-	struct prefix prefix;
-
-	return object == PORT ? address_parse(value, family, &address, err) :
-				prefix_parse(value, family, &prefix, err);
-}
-
-static void append(json_t *request, const char *key, const char *value)
-{
-	json_t *array = json_object_get(request, key);
-
-	if (!array) {
-		array = json_array();
-		json_object_set_new(request, key, array);
-	}
-	json_array_append_new(array, json_string(value));
+	return command->adds &&
+	       option_infos[option - OPTION_INFOS].objects & 1 << command->object;
 }
 
 /* How often top looks, and how many times; 0 has no end */
 static unsigned int top_interval = 1, top_count;
 
-/* Puts an option into a request to add something, or keeps it for top. */
-static void add_option(json_t *request, enum object object, int option, const char *value)
+static int top_option(int option, const char *value, struct error *err)
 {
-	struct address first, last;
-	const char *name = "";
-	unsigned int number;
-	struct error err;
-	uint16_t host, guest;
-	uint64_t bytes;
-	uint8_t mac[6];
-	int ret = 0;
-	bool udp;
+	if (option == OPTION_INTERVAL)
+		return parse_number(value, 1, 3600, &top_interval, err);
+	return parse_number(value, 1, UINT_MAX, &top_count, err);
+}
 
-	switch (option) {
-	case OPTION_IPV4:
-		name = "--ipv4";
-		ret = check_ip(object, AF_INET, value, &err);
-		json_object_set_new(request, "ipv4", json_string(value));
-		break;
-	case OPTION_IPV6:
-		name = "--ipv6";
-		ret = check_ip(object, AF_INET6, value, &err);
-		json_object_set_new(request, "ipv6", json_string(value));
-		break;
-	case OPTION_EXCLUDE:
-		name = "--exclude";
-		ret = range_parse(value, &first, &last, &err);
-		append(request, "exclude", value);
-		break;
-	case OPTION_DNS_DOMAIN:
-		json_object_set_new(request, "dns_domain", json_string(value));
-		break;
-	case OPTION_NETWORK:
-		name = "--network";
-		ret = parse_name("network", value, &err);
-		json_object_set_new(request, "network", json_string(value));
-		break;
-	case OPTION_UPLINK:
-		name = "--uplink";
-		ret = parse_name("uplink", value, &err);
-		json_object_set_new(request, "uplink", json_string(value));
-		break;
-	case OPTION_NAT:
-		json_object_set_new(request, "nat", json_true());
-		break;
-	case OPTION_NAT66:
-		json_object_set_new(request, "nat66", json_true());
-		break;
-	case OPTION_PUBLISH:
-		name = "--publish";
-		ret = parse_publish(value, &host, &guest, &udp, &err);
-		append(request, "publish", value);
-		break;
-	case OPTION_ALLOW:
-		append(request, "allow", value);
-		break;
-	case OPTION_MAC:
-		name = "--mac";
-		ret = parse_mac(value, mac, &err);
-		json_object_set_new(request, "mac", json_string(value));
-		break;
-	case OPTION_QUEUES:
-		name = "--queues";
-		ret = parse_number(value, 1, PVETH_MAX_QUEUE_PAIRS, &number, &err);
-		json_object_set_new(request, "queues", json_integer(number));
-		break;
-	case OPTION_WINDOW_SIZE:
-		name = "--window-size";
-		ret = parse_size(value, &bytes, &err);
-		json_object_set_new(request, "window_size", json_integer(bytes));
-		break;
-	case OPTION_MTU:
-		name = "--mtu";
-		ret = parse_number(value, PVETH_MIN_MTU, PVETH_MAX_MTU, &number, &err);
-		json_object_set_new(request, "mtu", json_integer(number));
-		break;
-	case OPTION_MODE:
-		json_object_set_new(request, "mode", json_string(value));
-		break;
-	case OPTION_MEMORY:
-		name = "--memory";
-		ret = parse_size(value, &bytes, &err);
-		json_object_set_new(request, "memory", json_integer(bytes));
-		break;
-	case OPTION_MEMORY_DIR:
-		json_object_set_new(request, "memory_dir", json_string(value));
-		break;
-	case OPTION_MACHINE:
-		json_object_set_new(request, "machine", json_string(value));
-		break;
-	case OPTION_BRIDGE:
-		json_object_set_new(request, "bridge", json_string(value));
-		break;
-	case OPTION_SOCKET_USER:
-		json_object_set_new(request, "socket_user", json_string(value));
-		break;
-	case OPTION_INTERVAL:
-		name = "--interval";
-		ret = parse_number(value, 1, 3600, &top_interval, &err);
-		break;
-	case OPTION_COUNT:
-		name = "--count";
-		ret = parse_number(value, 1, UINT_MAX, &top_count, &err);
-		break;
-	case OPTION_SOCKET_GROUP:
-		json_object_set_new(request, "socket_group", json_string(value));
-		break;
-	}
+/* Puts an option into a request to add something, or keeps it for top. */
+static void take_option(json_t *request, enum object object, const struct option *option,
+			const char *value)
+{
+	struct error err;
+	int ret;
+
+	if (option->val < OPTION_INFOS)
+		ret = top_option(option->val, value, &err);
+	else
+		ret = option_set(request, object, &option_infos[option->val - OPTION_INFOS],
+				 value ? value : "yes", &err);
 	if (ret)
-		die(EXIT_USAGE, "%s: %s", name, err.text);
+		die(EXIT_USAGE, "--%s: %s", option->name, err.text);
 }
 
 struct given {
@@ -440,7 +297,8 @@ struct given {
 };
 
 /* Returns how many options there are that not every command has. */
-static unsigned int parse_options(int argc, char **argv, struct given *given)
+static unsigned int parse_options(int argc, char **argv, const struct option *options,
+				  struct given *given)
 {
 	unsigned int count = 0;
 	int c, i;
@@ -493,9 +351,9 @@ static const struct command *find_command(char ***words)
 		++*words;
 	if (!**words)
 		die(EXIT_USAGE, "a command is missing: use %s", choice);
-	for (command = commands; command < commands + sizeof(commands) / sizeof(*commands);
+	for (command = commands; command < commands + COUNT(commands);
 	     command++) {
-		if (command->object != (of_network ? NETWORK : PORT))
+		if (command->object != (of_network ? OBJECT_NETWORK : OBJECT_PORT))
 			continue;
 		name = command->name + (of_network ? sizeof(network) : 0);
 		if (!strcmp(**words, name)) {
@@ -544,6 +402,7 @@ int main(int argc, char **argv)
 	json_t *request = json_object(), *result;
 	const struct command *command;
 	unsigned int count, i;
+	struct option *options = all_options();
 	const struct option *option;
 	const char *name, *asks;
 	struct given *given;
@@ -552,16 +411,17 @@ int main(int argc, char **argv)
 	given = calloc(argc, sizeof(*given));
 	if (!given)
 		die(EXIT_FAILURE, "out of memory");
-	count = parse_options(argc, argv, given);
+	count = parse_options(argc, argv, options, given);
 	words = argv + optind;
 	command = find_command(&words);
 	for (i = 0; i < count; i++) {
 		option = given[i].option;
 		if (!takes_option(command, option->val))
 			die(EXIT_USAGE, "'%s' has no option --%s", command->name, option->name);
-		add_option(request, command->object, option->val, given[i].value);
+		take_option(request, command->object, option, given[i].value);
 	}
 	free(given);
+	free(options);
 	name = *words;
 	if (!name && command->needs_name)
 		die(EXIT_USAGE, "'%s' needs the name of a %s", command->name,

@@ -3,7 +3,7 @@
  * The kernel as pvethd sees it
  *
  * All that pvethd asks of the kernel's network goes through here. netlink.c,
- * rtnl.c, genl.c, nft.c and setting.c are the real kernel; selftests/pvethd/fake_kernel.c
+ * rtnl.c, tc.c, genl.c, nft.c and setting.c are the real kernel; selftests/pvethd/fake_kernel.c
  * is another for tests. The functions return a negative errno.
  */
 #ifndef _PVETHD_KERNEL_H
@@ -80,6 +80,13 @@ int route_unblock(const struct prefix *prefix, struct error *err);
 /* To an address behind the interface, from one of ours */
 int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
 	      struct error *err);
+
+/* tc.c APIs: */
+
+/* Bits per second that go out of the interface, and that come in there; 0 is no limit.
+ * What else goes on there in the way of traffic control stays.
+ */
+int rate_limit(unsigned int ifindex, uint64_t out, uint64_t in, struct error *err);
 
 /* setting.c APIs: */
 

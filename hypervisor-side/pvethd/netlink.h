@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Netlink sockets: what netlink.c, rtnl.c, genl.c and nft.c share
+ * Netlink sockets: what netlink.c, rtnl.c, tc.c, genl.c and nft.c share
  */
 #ifndef _PVETHD_NETLINK_H
 #define _PVETHD_NETLINK_H
@@ -49,6 +49,7 @@ void netlink_attributes(const struct nlattr *attr, const void *end, const struct
 			unsigned int max);
 
 /* rtnl.c APIs: */
+int rtnl_request(struct nlmsghdr *nlh, struct error *err);
 int rtnl_open(struct event_base *base, struct error *err);
 void rtnl_close(void);
 

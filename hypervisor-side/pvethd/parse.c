@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -164,6 +165,60 @@ int parse_size(const char *text, uint64_t *bytes, struct error *err)
 bad:
 	return error_set(err, "'%s' is not a size: use a number of bytes, or one with a unit, as in 512K, 4M, 8MiB or 1G",
 			 text);
+}
+
+/* Units of rates, as tc(8) has them */
+static const struct rate_unit {
+	const char *name;
+	uint64_t bits;
+} rate_units[] = {
+	{ "gbit", 1000000000 },
+	{ "mbit", 1000000 },
+	{ "kbit", 1000 },
+	{ "bit", 1 },
+};
+
+/**
+ * parse_rate() - read a number of bits in a second
+ * @text: as "100mbit", with tc(8)'s units
+ * @bits: receives it
+ * @err: receives what is wrong
+ *
+ * Return: 0, or -1.
+ */
+int parse_rate(const char *text, uint64_t *bits, struct error *err)
+{
+	const struct rate_unit *unit;
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	for (unit = rate_units; unit < rate_units + COUNT(rate_units); unit++)
+		if (!strcasecmp(end, unit->name))
+			break;
+	if (!isdigit((unsigned char)*text) || errno || unit == rate_units + COUNT(rate_units))
+		return error_set(err, "'%s' is not a rate: use a whole number with a unit, as in 500kbit, 100mbit or 1gbit",
+				 text);
+	if (n > MAX_RATE / unit->bits || n * unit->bits < MIN_RATE)
+		return error_set(err, "'%s' is no rate that there can be: from 64kbit to 400gbit can",
+				 text);
+	*bits = n * unit->bits;
+	return 0;
+}
+
+/**
+ * rate_format() - the inverse of parse_rate()
+ * @bits: the rate
+ * @text: receives it, RATE_TEXT bytes
+ */
+void rate_format(uint64_t bits, char *text)
+{
+	const struct rate_unit *unit = rate_units;
+
+	while (bits % unit->bits)
+		unit++;
+	snprintf(text, RATE_TEXT, "%" PRIu64 "%s", bits / unit->bits, unit->name);
 }
 
 static int hex_digit(char c)

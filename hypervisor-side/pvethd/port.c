@@ -280,6 +280,18 @@ static void port_is_gone(const struct port *port, struct error *err)
 		  config->name);
 }
 
+static int limit_port(struct port *port, struct error *err)
+{
+	const struct port_config *config = &port->config;
+	int ret;
+
+	if (port->limited)
+		return 0;
+	ret = rate_limit(port->ifindex, config->rate_in, config->rate_out, err);
+	port->limited = !ret;
+	return ret;
+}
+
 static void port_refresh_network(struct port *port)
 {
 	struct error err;
@@ -291,7 +303,9 @@ static void port_refresh_network(struct port *port)
 	} else {
 		port->filtered = true;
 	}
-	ret = route_port(port, &err);
+	ret = limit_port(port, &err);
+	if (!ret)
+		ret = route_port(port, &err);
 	say_problem(port, port->route_problem, ret ? err.text : "");
 	if (ret)
 		event_add(port->retry, &retry_after);
@@ -317,6 +331,7 @@ static void port_refresh(struct port *port)
 		if (port->ifindex != old) {
 			port->wants_bridge = port->config.bridge[0];
 			port->filtered = false;
+			port->limited = false;
 			/* Its MTU may be known now. */
 			if (port->config.network[0])
 				dnsmasq_changed();

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "error.h"
 
 static const char *get_string(json_t *port, const char *key)
 {
@@ -173,6 +174,16 @@ static void print_filter(json_t *port)
 	puts(*separator ? "" : "nothing");
 }
 
+static void print_rate(json_t *port, const char *key, const char *title)
+{
+	char text[RATE_TEXT];
+
+	if (!get_number(port, key))
+		return;
+	rate_format(get_number(port, key), text);
+	print_line(title, text);
+}
+
 void print_port(json_t *port)
 {
 	json_t *number;
@@ -196,6 +207,8 @@ void print_port(json_t *port)
 		print_addresses(port, ", ");
 		print_filter(port);
 	}
+	print_rate(port, "rate_in", "rate in:");
+	print_rate(port, "rate_out", "rate out:");
 	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));
 	print_line("window:", get_size(port, "window_size"));
 	if (json_is_integer(json_object_get(port, "memory")))

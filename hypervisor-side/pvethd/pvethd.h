@@ -20,6 +20,7 @@
  * pool.c       addresses to be taken, each by one
  * state.c      state files
  * config.c     what a port is configured to be, and JSON
+ * option.c     what users say of ports and networks
  * parse.c      words of users into values
  * text.c       texts that are written piece by piece
  * address.c    the same for IP addresses
@@ -27,10 +28,11 @@
  * rtnl.c       links, addresses, routes
  * genl.c       the kernel's pveth family
  * nft.c        nftables
+ * tc.c         traffic control
  * setting.c    /proc/sys/net
  * log.c        messages
  *
- * ctl.c, print.c, top.c, parse.c and address.c are pvethctl.
+ * ctl.c, print.c, top.c, option.c, parse.c and address.c are pvethctl.
  *
  * A function that can fail takes a struct error last, returns a negative value,
  * and has then said there what is wrong.
@@ -62,8 +64,6 @@
 
 /* What QEMU and everybody else may wait for at once: see client.c, control.c */
 #define PVETHD_MAX_CLIENTS	16
-
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 enum family_index {
 	FAMILY_IPV4,
@@ -123,6 +123,8 @@ struct publish {
  * @memory: direct mode: bytes of the guest's RAM
  * @memory_dir: direct mode: directory of the file that is the guest's RAM
  * @machine: direct mode: QEMU's machine type, "q35" or "pc"
+ * @rate_in: bits per second that go to the guest at most, or 0 if there is no limit
+ * @rate_out: the same of those that come from it
  * @bridge: what the interface is put into when it is made, or empty
  * @socket_user: who may connect to the socket, a name or a number, or empty
  * @socket_group: the same
@@ -143,6 +145,8 @@ struct port_config {
 	uint64_t memory;
 	char memory_dir[256];
 	char machine[8];
+	uint64_t rate_in;
+	uint64_t rate_out;
 	char bridge[IFNAMSIZ];
 	char socket_user[64];
 	char socket_group[64];
@@ -210,6 +214,7 @@ TAILQ_HEAD(client_list, client);
  * @filler: allocates the guest's RAM, or NULL
  * @filled: it has, just now
  * @filtered: the filter is in place, or there is to be none
+ * @limited: its rates are limited as they are to be
  * @filtered_out: frames that it has dropped: filters_count()
  * @retry: tries again what failed
  * @problem: what keeps a guest from being attached, or empty
@@ -233,6 +238,7 @@ struct port {
 	struct ram_filler *filler;
 	bool filled;
 	bool filtered;
+	bool limited;
 	uint64_t filtered_out[FILTER_REASONS];
 	struct event *retry;
 	char problem[ERROR_TEXT];

@@ -12,6 +12,11 @@
 static struct netlink rtnl;
 static struct netlink_monitor monitor;
 
+int rtnl_request(struct nlmsghdr *nlh, struct error *err)
+{
+	return netlink_request(&rtnl, nlh, NULL, NULL, err);
+}
+
 static struct nlmsghdr *link_request(char *buffer, uint16_t type, unsigned int ifindex)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
@@ -98,7 +103,7 @@ int link_add(const struct port_config *config, struct error *err)
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, PVETH_KIND);
 	mnl_attr_nest_end(nlh, nest);
 
-	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
+	ret = rtnl_request(nlh, err);
 	if (ret == -EOPNOTSUPP)
 		error_set(err, "the kernel module pveth_host is not loaded, and 'modprobe pveth_host' failed");
 	else if (ret == -EPERM)
@@ -115,7 +120,7 @@ int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 	set_up(nlh);
 	if (mtu)
 		mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
-	return netlink_request(&rtnl, nlh, NULL, NULL, err);
+	return rtnl_request(nlh, err);
 }
 
 int link_set_master(unsigned int ifindex, unsigned int master, struct error *err)
@@ -125,15 +130,14 @@ int link_set_master(unsigned int ifindex, unsigned int master, struct error *err
 
 	nlh = link_request(buffer, RTM_NEWLINK, ifindex);
 	mnl_attr_put_u32(nlh, IFLA_MASTER, master);
-	return netlink_request(&rtnl, nlh, NULL, NULL, err);
+	return rtnl_request(nlh, err);
 }
 
 int link_del(unsigned int ifindex, struct error *err)
 {
 	char buffer[NETLINK_MESSAGE];
 
-	return netlink_request(&rtnl, link_request(buffer, RTM_DELLINK, ifindex), NULL, NULL,
-			       err);
+	return rtnl_request(link_request(buffer, RTM_DELLINK, ifindex), err);
 }
 
 static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct address *address)
@@ -163,7 +167,7 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 	put_address(nlh, IFA_ADDRESS, address);
 	/* It is on other interfaces as well: nobody is to find it a duplicate. */
 	mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
-	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
+	ret = rtnl_request(nlh, err);
 	if (ret) {
 		address_format(address, text);
 		error_prefix(err, "the address %s", text);
@@ -192,7 +196,7 @@ static int route_send(struct nlmsghdr *nlh, const char *to, struct error *err)
 {
 	int ret;
 
-	ret = netlink_request(&rtnl, nlh, NULL, NULL, err);
+	ret = rtnl_request(nlh, err);
 	if (ret)
 		error_prefix(err, "the route to %s", to);
 	return ret;

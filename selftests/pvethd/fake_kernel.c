@@ -24,6 +24,7 @@
  *				as many to it were dropped
  *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
+ *	rates NAME		"OUT IN": bits per second that it is limited to
  *	blocked			prefixes that are unreachable
  *	rules CHAIN		what a chain of nftables has, each rule followed by ";", or
  *				"none" if there is no chain
@@ -62,6 +63,7 @@ struct fake_link {
 	char addresses[256];
 	char routes[256];
 	char settings[512];
+	uint64_t rate_out, rate_in;
 	uint64_t frames;
 };
 
@@ -290,6 +292,17 @@ int route_unblock(const struct prefix *prefix, struct error *err)
 	if (!at)
 		return fail(ESRCH, err);
 	memset(at, '-', strlen(text));
+	return 0;
+}
+
+int rate_limit(unsigned int ifindex, uint64_t out, uint64_t in, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+
+	if (!link || fail_route)
+		return fail(link ? fail_route : ENODEV, err);
+	link->rate_out = out;
+	link->rate_in = in;
 	return 0;
 }
 
@@ -559,6 +572,9 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		report(REPORT_CHANGED);
 	} else if (!strcmp(command, "network")) {
 		printf("%s %s %s\n", link->addresses, link->routes, link->settings);
+		return true;
+	} else if (!strcmp(command, "rates")) {
+		printf("%" PRIu64 " %" PRIu64 "\n", link->rate_out, link->rate_in);
 		return true;
 	} else if (!strcmp(command, "regions")) {
 		puts(link->regions + !!link->regions[0]);

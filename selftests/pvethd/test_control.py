@@ -59,6 +59,35 @@ def test_add_options(daemon):
     check_equal(daemon.add('vm9', '--queues', '3')['window_size'], 16 << 20, 'default for 3')
 
 
+def test_rates(daemon):
+    """add: rates are limited, whenever the interface is made"""
+    daemon.start()
+    port = daemon.add('vm1', '--rate-in', '100mbit', '--rate-out', '64Kbit')
+    check_equal([port['rate_in'], port['rate_out']], [10**8, 64000], 'rates')
+    check_equal(daemon.kernel('rates vm1'), '100000000 64000', 'limits of the interface')
+    check_contains(daemon.ctl('show', 'vm1').stdout, 'rate in:       100mbit\n',
+                   'rate out:      64kbit\n')
+    daemon.kernel('fail route 12')
+    daemon.kernel('unlink vm1')
+    daemon.kernel('link vm1 pveth 1')
+    wait_for(lambda: daemon.show('vm1')['problem'], 'a complaint')
+    check_equal(daemon.kernel('rates vm1'), '0 0', 'limits that cannot be set')
+    daemon.kernel('fail route 0')
+    wait_for(lambda: not daemon.show('vm1')['problem'], 'the end of it')
+    check_equal(daemon.kernel('rates vm1'), '100000000 64000', 'limits of a new interface')
+    daemon.kill()
+    daemon.start('link vm1 pveth 1')
+    check_equal(daemon.kernel('rates vm1'), '100000000 64000', 'limits after a restart')
+    check_equal(daemon.show('vm1')['rate_out'], 64000, 'rate after a restart')
+    port = daemon.add('vm2', '--rate-out', '400gbit')
+    check_equal(port.get('rate_in'), None, 'rate that is not limited')
+    check_equal(daemon.kernel('rates vm2'), '0 400000000000', 'limits of the interface')
+    for rate in ('', 'fast', '10', '-1mbit', '1.5mbit', '10 mbit', '63kbit', '401gbit',
+                 '18446744073710gbit', '99999999999999999999bit'):
+        answer = daemon.ctl('add', 'vm3', '--rate-in', rate, fails=True)
+        check_contains(answer.stderr, f"--rate-in: '{rate}' is no", ' rate')
+
+
 def ram_files(daemon):
     return sorted(name for name in os.listdir(daemon.dir) if name.endswith('.ram'))
 

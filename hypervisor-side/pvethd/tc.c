@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Traffic control: limits of rates
+ *
+ * What goes out waits in a token bucket, sch_tbf, whose packets fq_codel chooses. What
+ * comes in and is too much is dropped by act_police, as whoever sent it has no other way
+ * to know.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "netlink.h"
+
+/* Ours are told from others by these. */
+#define OUT_HANDLE	TC_H_MAKE(0x7076U << 16, 0)
+#define OUT_CHILD	TC_H_MAKE(0x7077U << 16, 0)
+#define IN_PRIORITY	0x7076U
+#define IN_HANDLE	1
+
+/* A token bucket has what comes in so many milliseconds, but no less than two of the
+ * largest packets that segmentation offloads make.
+ */
+#define BURST_MS	20
+#define MIN_BURST	(2 * (64U << 10))
+/* So many milliseconds may a packet wait there. */
+#define WAIT_MS		50
+
+/* The kernel's clock for rates ticks once in 64 ns: PSCHED_SHIFT */
+#define TICK_SHIFT	6
+
+static uint32_t burst_of(uint64_t octets)
+{
+	uint64_t burst = octets * BURST_MS / 1000;
+
+	return burst < MIN_BURST ? MIN_BURST : burst;
+}
+
+/* Tables of lengths are obsolete, and not looked at if the link's layer is known. */
+static struct tc_ratespec rate_spec(uint64_t octets)
+{
+	return (struct tc_ratespec){
+		.linklayer = TC_LINKLAYER_ETHERNET,
+		.cell_log = 1,
+		.rate = octets < UINT32_MAX ? octets : UINT32_MAX,
+	};
+}
+
+static struct nlmsghdr *request(char *buffer, uint16_t type, uint16_t flags, unsigned int ifindex,
+				uint32_t parent, uint32_t handle, const char *kind)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct tcmsg *tcm;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = flags;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_family = AF_UNSPEC;
+	tcm->tcm_ifindex = ifindex;
+	tcm->tcm_parent = parent;
+	tcm->tcm_handle = handle;
+	mnl_attr_put_strz(nlh, TCA_KIND, kind);
+	return nlh;
+}
+
+static int limit_out(unsigned int ifindex, uint64_t octets, struct error *err)
+{
+	struct tc_tbf_qopt tbf = { .rate = rate_spec(octets) };
+	uint64_t limit = octets * WAIT_MS / 1000 + burst_of(octets);
+	char buffer[NETLINK_MESSAGE];
+	struct nlmsghdr *nlh;
+	struct nlattr *nest;
+	int ret;
+
+	tbf.limit = limit < UINT32_MAX ? limit : UINT32_MAX;
+	nlh = request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, ifindex, TC_H_ROOT,
+		      OUT_HANDLE, "tbf");
+	nest = mnl_attr_nest_start(nlh, TCA_OPTIONS);
+	mnl_attr_put(nlh, TCA_TBF_PARMS, sizeof(tbf), &tbf);
+	mnl_attr_put_u64(nlh, TCA_TBF_RATE64, octets);
+	mnl_attr_put_u32(nlh, TCA_TBF_BURST, burst_of(octets));
+	mnl_attr_nest_end(nlh, nest);
+	ret = rtnl_request(nlh, err);
+	if (ret)
+		return ret;
+	nlh = request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, ifindex,
+		      OUT_HANDLE | 1, OUT_CHILD, "fq_codel");
+	return rtnl_request(nlh, err);
+}
+
+static void put_police(struct nlmsghdr *nlh, uint64_t octets)
+{
+	struct tc_police police = {
+		.action = TC_ACT_SHOT,
+		.rate = rate_spec(octets),
+		.mtu = UINT32_MAX,
+		.burst = burst_of(octets) * 1000000000ULL / octets >> TICK_SHIFT,
+	};
+	static const uint8_t table[TC_RTAB_SIZE];
+	struct nlattr *action, *options;
+
+	action = mnl_attr_nest_start(nlh, 1);
+	mnl_attr_put_strz(nlh, TCA_ACT_KIND, "police");
+	options = mnl_attr_nest_start(nlh, TCA_ACT_OPTIONS);
+	mnl_attr_put(nlh, TCA_POLICE_TBF, sizeof(police), &police);
+	mnl_attr_put(nlh, TCA_POLICE_RATE, sizeof(table), table);
+	mnl_attr_put_u64(nlh, TCA_POLICE_RATE64, octets);
+	/* What is not too much is for other filters to see. */
+	mnl_attr_put_u32(nlh, TCA_POLICE_RESULT, TC_ACT_UNSPEC);
+	mnl_attr_nest_end(nlh, options);
+	mnl_attr_nest_end(nlh, action);
+}
+
+static struct nlmsghdr *filter_request(char *buffer, uint16_t type, uint16_t flags,
+				       unsigned int ifindex)
+{
+	struct nlmsghdr *nlh;
+	struct tcmsg *tcm;
+
+	nlh = request(buffer, type, flags, ifindex,
+		      TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), IN_HANDLE, "matchall");
+	tcm = mnl_nlmsg_get_payload(nlh);
+	tcm->tcm_info = TC_H_MAKE(IN_PRIORITY << 16, htons(ETH_P_ALL));
+	return nlh;
+}
+
+static int limit_in(unsigned int ifindex, uint64_t octets, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+	struct nlattr *nest, *actions;
+	struct nlmsghdr *nlh;
+	int ret;
+
+	nlh = request(buffer, RTM_NEWQDISC, NLM_F_CREATE, ifindex, TC_H_CLSACT,
+		      TC_H_MAKE(TC_H_CLSACT, 0), "clsact");
+	ret = rtnl_request(nlh, err);
+	if (ret)
+		return ret;
+	/* This kind of filter cannot be changed. */
+	ret = rtnl_request(filter_request(buffer, RTM_DELTFILTER, 0, ifindex), err);
+	if (ret && ret != -ENOENT)
+		return ret;
+	nlh = filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex);
+	nest = mnl_attr_nest_start(nlh, TCA_OPTIONS);
+	actions = mnl_attr_nest_start(nlh, TCA_MATCHALL_ACT);
+	put_police(nlh, octets);
+	mnl_attr_nest_end(nlh, actions);
+	mnl_attr_nest_end(nlh, nest);
+	return rtnl_request(nlh, err);
+}
+
+int rate_limit(unsigned int ifindex, uint64_t out, uint64_t in, struct error *err)
+{
+	int ret = 0;
+
+	if (out)
+		ret = limit_out(ifindex, out / 8, err);
+	if (!ret && in)
+		ret = limit_in(ifindex, in / 8, err);
+	if (ret)
+		error_prefix(err, "cannot limit rates");
+	return ret;
+}
