@@ -16,11 +16,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "conf.h"
 #include "kernel.h"
 #include "network.h"
 
 #define DEFAULT_RUN_DIR		"/run/pveth"
 #define DEFAULT_STATE_DIR	"/var/lib/pveth"
+#define DEFAULT_CONFIG		"/etc/pveth/pvethd.conf"
 
 /* Exit status: pvethd(8) */
 #define EXIT_USAGE		2
@@ -34,6 +36,8 @@ static const char usage[] =
 "Usage: pvethd [OPTION]...\n"
 "Serve pveth ports to QEMU. Goes into the background when it is ready.\n"
 "\n"
+"  --config FILE      networks and ports that are to be there [" DEFAULT_CONFIG "]\n"
+"  --check            check that file, and do nothing else\n"
 "  --foreground       stay in the foreground, and write messages to stderr\n"
 "  --run-dir DIR      directory of sockets [" DEFAULT_RUN_DIR "]\n"
 "  --state-dir DIR    directory of the ports' configuration [" DEFAULT_STATE_DIR "]\n"
@@ -43,6 +47,8 @@ static const char usage[] =
 "Exit status: 0 all is well, 1 it failed, 2 the command line is wrong.\n";
 
 struct options {
+	const char *config;
+	bool check;
 	bool foreground;
 	const char *run_dir;
 	const char *state_dir;
@@ -51,6 +57,8 @@ struct options {
 static void parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option table[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'C' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "run-dir", required_argument, NULL, 'r' },
 		{ "state-dir", required_argument, NULL, 's' },
@@ -62,6 +70,12 @@ static void parse_options(int argc, char **argv, struct options *options)
 
 	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
 		switch (c) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 'C':
+			options->check = true;
+			break;
 		case 'f':
 			options->foreground = true;
 			break;
@@ -209,8 +223,41 @@ static int leave_terminal(int ready_fd, struct error *err)
 	return 0;
 }
 
-static int serve(struct event_base *base, const struct options *options, int ready_fd,
-		 struct error *err)
+static const char *config_path(const struct options *options)
+{
+	return options->config ? options->config : DEFAULT_CONFIG;
+}
+
+/* Unless it is asked for there need be no such file. */
+static int read_config(const struct options *options, struct conf *conf, struct error *err)
+{
+	const char *path = config_path(options);
+
+	if (!options->config && !options->check && access(path, F_OK) && errno == ENOENT) {
+		memset(conf, 0, sizeof(*conf));
+		return 0;
+	}
+	return conf_read(path, conf, err);
+}
+
+static void reload(evutil_socket_t signal, short what, void *arg)
+{
+	struct conf conf;
+	struct error err;
+
+	(void)signal;
+	(void)what;
+	if (read_config(arg, &conf, &err)) {
+		log_error("the configuration stays as it is: %s", err.text);
+	} else {
+		conf_apply(&conf);
+		log_info("the configuration is loaded again");
+	}
+	conf_free(&conf);
+}
+
+static int serve(struct event_base *base, const struct options *options,
+		 const struct conf *conf, int ready_fd, struct error *err)
 {
 	if (kernel_open(base, err) ||
 	    networks_open(err) ||
@@ -218,6 +265,7 @@ static int serve(struct event_base *base, const struct options *options, int rea
 	    dnsmasq_open(base, options->run_dir, options->foreground, err) ||
 	    control_open(base, options->run_dir, err))
 		return -1;
+	conf_apply(conf);
 	if (ready_fd >= 0 && leave_terminal(ready_fd, err))
 		return -1;
 	uplinks_update_again();
@@ -229,10 +277,22 @@ static int serve(struct event_base *base, const struct options *options, int rea
 	return 0;
 }
 
-static int run(struct options *options, struct error *err)
+static struct event *add_signal(struct event_base *base, int signal, event_callback_fn call,
+				void *arg, struct error *err)
 {
-	const int signals[] = { SIGTERM, SIGINT };
-	struct event *event[2] = {};
+	struct event *event = evsignal_new(base, signal, call, arg);
+
+	if (event && !event_add(event, NULL))
+		return event;
+	if (event)
+		event_free(event);
+	error_set(err, "out of memory");
+	return NULL;
+}
+
+static int run(struct options *options, const struct conf *conf, struct error *err)
+{
+	struct event *event[3] = {};
 	struct event_base *base;
 	int ready_fd = -1;
 	unsigned int i;
@@ -251,33 +311,66 @@ static int run(struct options *options, struct error *err)
 	base = event_base_new();
 	if (!base)
 		return error_set(err, "cannot make an event loop");
-	for (i = 0; i < 2; i++) {
-		event[i] = evsignal_new(base, signals[i], stop, base);
-		if (!event[i] || event_add(event[i], NULL)) {
-			error_set(err, "out of memory");
-			goto out;
-		}
-	}
-	ret = serve(base, options, ready_fd, err);
+	event[0] = add_signal(base, SIGTERM, stop, base, err);
+	event[1] = add_signal(base, SIGINT, stop, base, err);
+	event[2] = add_signal(base, SIGHUP, reload, options, err);
+	if (event[0] && event[1] && event[2])
+		ret = serve(base, options, conf, ready_fd, err);
 	control_close();
 	dnsmasq_close();
 	ports_close();
 	networks_close();
 	kernel_close();
-out:
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < COUNT(event); i++)
 		if (event[i])
 			event_free(event[i]);
 	event_base_free(base);
 	return ret;
 }
 
+static int check(const struct conf *conf, const char *path, struct error *err)
+{
+	struct event_base *base = event_base_new();
+	int ret;
+
+	if (!base)
+		return error_set(err, "cannot make an event loop");
+	ret = conf_check(conf, base, err);
+	if (ret)
+		error_prefix(err, "%s", path);
+	else
+		printf("%s: nothing is wrong; networks: %zu, ports: %zu\n", path,
+		       json_array_size(conf->networks), json_array_size(conf->ports));
+	ports_close();
+	networks_close();
+	event_base_free(base);
+	return ret;
+}
+
+static int start(struct options *options, struct error *err)
+{
+	static char path[PATH_MAX];
+	struct conf conf;
+	int ret;
+
+	/* Later this may be another directory. */
+	if (options->config && realpath(options->config, path))
+		options->config = path;
+	ret = read_config(options, &conf, err);
+	if (!options->run_dir)
+		options->run_dir = conf.run_dir[0] ? conf.run_dir : DEFAULT_RUN_DIR;
+	if (!options->state_dir)
+		options->state_dir = conf.state_dir[0] ? conf.state_dir : DEFAULT_STATE_DIR;
+	if (!ret)
+		ret = options->check ? check(&conf, config_path(options), err) :
+				       run(options, &conf, err);
+	conf_free(&conf);
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
-	struct options options = {
-		.run_dir = DEFAULT_RUN_DIR,
-		.state_dir = DEFAULT_STATE_DIR,
-	};
+	struct options options = {};
 	struct error err;
 
 	parse_options(argc, argv, &options);
@@ -285,7 +378,7 @@ int main(int argc, char **argv)
 	/* Sockets are made for nobody else. State files are no secret. */
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
-	if (!run(&options, &err))
+	if (!start(&options, &err))
 		return EXIT_SUCCESS;
 	log_error("%s", err.text);
 	return EXIT_FAILURE;

@@ -402,6 +402,25 @@ err_free:
 }
 
 /**
+ * network_check() - check what could be given to network_add(), with those before it
+ * @json: the same
+ * @err: receives what is wrong
+ *
+ * The network is there afterwards, but neither in the kernel nor in a state file.
+ *
+ * Return: 0, or -1.
+ */
+int network_check(json_t *json, struct error *err)
+{
+	struct network *network = network_from_json(json, err);
+
+	if (!network)
+		return -1;
+	insert(network);
+	return 0;
+}
+
+/**
  * network_del() - give a network up
  * @name: its name
  * @err: receives what is wrong

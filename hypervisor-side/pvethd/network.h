@@ -47,6 +47,7 @@ static inline bool network_has(const struct network *network, enum family_index 
 struct network *network_find(const char *name, struct error *err);
 const struct network *network_next(const struct network *network);
 json_t *network_add(json_t *json, struct error *err);
+int network_check(json_t *json, struct error *err);
 int network_del(const char *name, struct error *err);
 json_t *network_to_json(const struct network *network);
 json_t *networks_to_json(void);

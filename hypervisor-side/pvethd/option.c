@@ -39,28 +39,34 @@ static int read_uplink(enum object object, const char *text, json_t **value, str
 	return read_text(object, text, value, err);
 }
 
-/* An address of a port, or a prefix of a network */
-static int check_ip(enum object object, int family, const char *text, struct error *err)
+/* An address of a port, or a prefix of a network, as they are shown */
+static int read_ip(enum object object, int family, const char *text, json_t **value,
+		   struct error *err)
 {
+	char shown[PREFIX_TEXT];
 	struct address address;
 	struct prefix prefix;
 
-	return object == OBJECT_PORT ? address_parse(text, family, &address, err) :
-				       prefix_parse(text, family, &prefix, err);
+	if (object == OBJECT_PORT) {
+		if (address_parse(text, family, &address, err))
+			return -1;
+		address_format(&address, shown);
+	} else {
+		if (prefix_parse(text, family, &prefix, err))
+			return -1;
+		prefix_format(&prefix, shown);
+	}
+	return read_text(object, shown, value, err);
 }
 
 static int read_ipv4(enum object object, const char *text, json_t **value, struct error *err)
 {
-	if (check_ip(object, AF_INET, text, err))
-		return -1;
-	return read_text(object, text, value, err);
+	return read_ip(object, AF_INET, text, value, err);
 }
 
 static int read_ipv6(enum object object, const char *text, json_t **value, struct error *err)
 {
-	if (check_ip(object, AF_INET6, text, err))
-		return -1;
-	return read_text(object, text, value, err);
+	return read_ip(object, AF_INET6, text, value, err);
 }
 
 static int read_range(enum object object, const char *text, json_t **value, struct error *err)

@@ -469,6 +469,51 @@ static int random_mac(struct port_config *config, struct error *err)
 	return 0;
 }
 
+/* A port of which only pvethd knows yet. Its addresses are taken, and for the caller to
+ * release.
+ */
+static struct port *port_prepare(struct port_config *config, struct error *err)
+{
+	struct port *port;
+
+	if (check_unique(config, err) || lease_take(config, err))
+		return NULL;
+	if (uplink_check_publish(config, err) || (!config->has_mac && random_mac(config, err)))
+		goto err_leave;
+	port = port_new(config, err);
+	if (port)
+		return port;
+
+err_leave:
+	lease_release(config);
+	return NULL;
+}
+
+/**
+ * port_check() - check what could be given to port_add(), with those before it
+ * @json: a port's configuration
+ * @event_base: for events, which there are none of
+ * @err: receives what is wrong
+ *
+ * The port is there afterwards, but neither in the kernel nor in a state file.
+ *
+ * Return: 0, or -1.
+ */
+int port_check(json_t *json, struct event_base *event_base, struct error *err)
+{
+	struct port_config config;
+	struct port *port;
+
+	base = event_base;
+	if (config_from_json(json, &config, err))
+		return -1;
+	port = port_prepare(&config, err);
+	if (!port)
+		return -1;
+	insert(port);
+	return 0;
+}
+
 /**
  * port_add() - make a port
  * @config: what it is to be; receives the addresses that are chosen for it
@@ -482,22 +527,14 @@ struct port *port_add(struct port_config *config, struct error *err)
 	struct port *port;
 	bool made;
 
-	if (check_unique(config, err))
-		return NULL;
-	if (state_exists(STATE_PORT, config->name)) {
+	if (!port_find(config->name) && state_exists(STATE_PORT, config->name)) {
 		error_set(err, "there is a port %s already, which is not served (the log says why): 'pvethctl del %s' gives it up",
 			  config->name, config->name);
 		return NULL;
 	}
-	if (lease_take(config, err))
-		return NULL;
-	if (uplink_check_publish(config, err))
-		goto err_leave;
-	if (!config->has_mac && random_mac(config, err))
-		goto err_leave;
-	port = port_new(config, err);
+	port = port_prepare(config, err);
 	if (!port)
-		goto err_leave;
+		return NULL;
 	if (interface_make(port, &made, err))
 		goto err_free;
 	if (!made && link_set(port->ifindex, config->mtu, err)) {
@@ -531,7 +568,6 @@ err_link:
 	filter_remove(port);
 err_free:
 	port_free(port);
-err_leave:
 	lease_release(config);
 	return NULL;
 }

@@ -19,6 +19,7 @@
  * uplink.c     how it gets out, and is reached from there
  * pool.c       addresses to be taken, each by one
  * state.c      state files
+ * conf.c       pvethd.conf: networks and ports from the start
  * config.c     what a port is configured to be, and JSON
  * option.c     what users say of ports and networks
  * parse.c      words of users into values
@@ -347,6 +348,7 @@ struct port *port_find(const char *name);
 struct port *port_with_mac(const uint8_t *mac);
 struct port *port_with_address(const struct address *address);
 struct port *port_of_network(const char *network, const struct port *after);
+int port_check(json_t *json, struct event_base *event_base, struct error *err);
 struct port *port_add(struct port_config *config, struct error *err);
 int port_del(struct port *port, struct error *err);
 int port_del_unserved(const char *name, struct error *err);

@@ -68,12 +68,26 @@ class Daemon:
         self.run_dir = os.path.join(self.dir, 'run')
         self.state_dir = os.path.join(self.dir, 'state')
         self.log_path = os.path.join(self.dir, 'log')
+        self.config = os.path.join(self.dir, 'pvethd.conf')
+        self.configure('')
         self.path = os.pathsep.join([STUBS, os.environ['PATH']])
         self.process = None
 
     def args(self):
         return [os.path.join(BIN, 'pvethd-fake'), '--foreground',
-                '--run-dir', self.run_dir, '--state-dir', self.state_dir]
+                '--run-dir', self.run_dir, '--state-dir', self.state_dir,
+                '--config', self.config]
+
+    def configure(self, text):
+        """From the next start or reload on"""
+        with open(self.config, 'w', encoding='utf-8') as file:
+            file.write(text)
+
+    def reload(self):
+        said = 'the configuration is loaded again'
+        before = self.log().count(said)
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log().count(said) > before, 'the configuration is loaded')
 
     def start(self, initial=''):
         """Start it; the command is run by the fake kernel before anything."""
@@ -165,6 +179,9 @@ class Daemon:
 
     def add(self, name, *args):
         return json.loads(self.ctl('add', name, *args, '--json').stdout)
+
+    def list(self):
+        return json.loads(self.ctl('list', '--json').stdout)
 
     def show(self, name):
         return json.loads(self.ctl('show', name, '--json').stdout)
@@ -273,13 +290,13 @@ def run(tests):
     for number, test in enumerate(tests, 1):
         title = test.__doc__.split('\n', maxsplit=1)[0]
         daemon = Daemon()
+        log = ''
         try:
             try:
                 test(daemon)
             finally:
                 if os.path.exists(daemon.log_path):
-                    log = daemon.log
-                    log = log()
+                    log = daemon.log()
                 daemon.close()
             print(f'ok {number} {title}', flush=True)
         except Skip as reason:

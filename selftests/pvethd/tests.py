@@ -3,6 +3,7 @@
 import sys
 
 import harness
+import test_conf
 import test_control
 import test_dnsmasq
 import test_filter
@@ -13,6 +14,6 @@ import test_qemu
 import test_state
 import test_uplink
 
-sys.exit(harness.run(harness.collect(test_hello, test_control, test_state, test_network,
+sys.exit(harness.run(harness.collect(test_hello, test_control, test_conf, test_state, test_network,
                                      test_filter, test_dnsmasq, test_uplink,
                                      test_kernel, test_qemu)))

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pvethd.conf: networks and ports that are to be there from the start
+ *
+ * The file is read by libconfuse. Its sections have the options of pvethctl.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <confuse.h>
+
+#include "conf.h"
+#include "network.h"
+#include "option.h"
+#include "text.h"
+
+/* Callbacks have no argument for that. */
+static struct conf *reading;
+static const char *reading_path;
+static struct error *reading_error;
+static bool has_error;
+
+/* The last line, which is ours: what is open at the end of a file has no such option, or
+ * has swallowed it. libconfuse itself takes any end for that of a section.
+ */
+#define END		"end-of-file"
+
+/* What comes after the first error may come of it. */
+static void __attribute__((format(printf, 2, 0)))
+report(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[ERROR_TEXT];
+
+	if (has_error)
+		return;
+	has_error = true;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	if (strstr(text, END))
+		snprintf(text, sizeof(text), "a section has no end: '}' is missing");
+	error_set(reading_error, "%s:%d: %s", reading_path, cfg->line, text);
+}
+
+/* An option that is given in a section, into what is to be added */
+static int take_option(json_t *json, enum object object, const struct option_info *info,
+		       cfg_opt_t *opt, struct error *err)
+{
+	const char *text;
+	unsigned int i;
+
+	for (i = 0; i < cfg_opt_size(opt); i++) {
+		if (info->is_flag)
+			text = cfg_opt_getnbool(opt, i) ? "yes" : "no";
+		else
+			text = cfg_opt_getnstr(opt, i);
+		if (option_set(json, object, info, text, err)) {
+			error_prefix(err, "%s", info->name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static json_t *read_section(cfg_t *section, enum object object, struct error *err)
+{
+	const char *name = cfg_title(section);
+	const struct option_info *info;
+	json_t *json;
+
+	if (parse_name(object_names[object], name, err))
+		return NULL;
+	json = json_pack("{s:s}", "name", name);
+	for (info = option_infos; json && info->name; info++) {
+		if (!(info->objects & 1 << object))
+			continue;
+		if (take_option(json, object, info, cfg_getopt(section, info->name), err)) {
+			json_decref(json);
+			return NULL;
+		}
+	}
+	if (!json)
+		error_set(err, "out of memory");
+	return json;
+}
+
+/* A section has ended. */
+static int take_section(cfg_t *cfg, cfg_opt_t *opt, enum object object, json_t *array)
+{
+	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	struct port_config config;
+	struct error err;
+	json_t *json;
+
+	json = read_section(section, object, &err);
+	if (json && object == OBJECT_PORT && config_from_json(json, &config, &err)) {
+		json_decref(json);
+		json = NULL;
+	}
+	if (json)
+		return json_array_append_new(array, json);
+	cfg_error(cfg, "%s %s: %s", object_names[object], cfg_title(section), err.text);
+	return -1;
+}
+
+static int take_network(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return take_section(cfg, opt, OBJECT_NETWORK, reading->networks);
+}
+
+static int take_port(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return take_section(cfg, opt, OBJECT_PORT, reading->ports);
+}
+
+#define MAX_OPTIONS	64
+
+/* Those of a section, for libconfuse, which copies them */
+static void list_options(enum object object, cfg_opt_t *opts)
+{
+	const struct option_info *info;
+	cfg_opt_t *opt = opts;
+
+	for (info = option_infos; info->name; info++) {
+		if (!(info->objects & 1 << object))
+			continue;
+		if (opt == opts + MAX_OPTIONS - 1)
+			abort();
+		if (info->is_flag)
+			*opt++ = (cfg_opt_t)CFG_BOOL(info->name, cfg_false, CFGF_NODEFAULT);
+		else if (info->is_list)
+			*opt++ = (cfg_opt_t)CFG_STR_LIST(info->name, NULL, CFGF_NODEFAULT);
+		else
+			*opt++ = (cfg_opt_t)CFG_STR(info->name, NULL, CFGF_NODEFAULT);
+	}
+	*opt = (cfg_opt_t)CFG_END();
+}
+
+static cfg_t *make_parser(void)
+{
+	const cfg_flag_t section = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+	cfg_opt_t network[MAX_OPTIONS], port[MAX_OPTIONS];
+	cfg_opt_t opts[] = {
+		CFG_STR("run-dir", "", CFGF_NONE),
+		CFG_STR("state-dir", "", CFGF_NONE),
+		CFG_BOOL(END, cfg_false, CFGF_NONE),
+		CFG_SEC("network", network, section),
+		CFG_SEC("port", port, section),
+		CFG_END(),
+	};
+	cfg_t *cfg;
+
+	list_options(OBJECT_NETWORK, network);
+	list_options(OBJECT_PORT, port);
+	cfg = cfg_init(opts, CFGF_NONE);
+	if (!cfg)
+		return NULL;
+	cfg_set_error_function(cfg, report);
+	cfg_set_validate_func(cfg, "network", take_network);
+	cfg_set_validate_func(cfg, "port", take_port);
+	return cfg;
+}
+
+static int take_dir(cfg_t *cfg, const char *name, char *dir, struct error *err)
+{
+	const char *text = cfg_getstr(cfg, name);
+
+	if (strlen(text) >= PATH_MAX)
+		return error_set(err, "%s is longer than %d characters", name, PATH_MAX - 1);
+	if (*text && *text != '/')
+		return error_set(err, "%s must be an absolute path, not '%s'", name, text);
+	strcpy(dir, text);
+	return 0;
+}
+
+/* libconfuse ends the process if it cannot read. */
+static int read_text(const char *path, struct text *text, struct error *err)
+{
+	FILE *file = fopen(path, "re");
+	char buffer[BUFSIZ];
+	int error = errno;
+	size_t len;
+
+	if (!file)
+		return error_set(err, "cannot read %s: %s", path, strerror(error));
+	if (text_begin(text, err)) {
+		fclose(file);
+		return -1;
+	}
+	errno = 0;
+	while ((len = fread(buffer, 1, sizeof(buffer), file)))
+		fwrite(buffer, 1, len, text->file);
+	error = ferror(file) ? errno : 0;
+	fclose(file);
+	fputs("\n" END " = yes\n", text->file);
+	if (text_end(text, err))
+		return -1;
+	if (!error)
+		return 0;
+	free(text->string);
+	return error_set(err, "cannot read %s: %s", path, strerror(error));
+}
+
+static int parse(cfg_t *cfg, const char *text, struct error *err)
+{
+	if (cfg_parse_buf(cfg, text))
+		return has_error ? -1 : error_set(err, "cannot read %s", reading_path);
+	if (!cfg_getbool(cfg, END))
+		return error_set(err, "%s: it ends in the middle of something, or has a character that is none",
+				 reading_path);
+	if (take_dir(cfg, "run-dir", reading->run_dir, err) ||
+	    take_dir(cfg, "state-dir", reading->state_dir, err)) {
+		error_prefix(err, "%s", reading_path);
+		return -1;
+	}
+	return 0;
+}
+
+/**
+ * conf_read() - read the file
+ * @path: where it is
+ * @conf: receives what it says; for conf_free(), whether it can be read or not
+ * @err: receives what is wrong, and in which line
+ *
+ * Return: 0, or -1.
+ */
+int conf_read(const char *path, struct conf *conf, struct error *err)
+{
+	cfg_t *cfg = make_parser();
+	struct text text;
+	int ret = -1;
+
+	memset(conf, 0, sizeof(*conf));
+	conf->networks = json_array();
+	conf->ports = json_array();
+	reading = conf;
+	reading_path = path;
+	reading_error = err;
+	has_error = false;
+	if (!cfg || !conf->networks || !conf->ports) {
+		error_set(err, "out of memory");
+	} else if (!read_text(path, &text, err)) {
+		ret = parse(cfg, text.string, err);
+		free(text.string);
+	}
+	if (cfg)
+		cfg_free(cfg);
+	return ret;
+}
+
+void conf_free(struct conf *conf)
+{
+	json_decref(conf->networks);
+	json_decref(conf->ports);
+}
+
+static const char *name_of(json_t *json)
+{
+	return json_string_value(json_object_get(json, "name"));
+}
+
+/**
+ * conf_check() - check that all of it can be together
+ * @conf: what the file says
+ * @event_base: for port_check()
+ * @err: receives what is wrong
+ *
+ * Neither the kernel nor what there is already is asked. Networks and ports are there
+ * afterwards, in memory only.
+ *
+ * Return: 0, or -1.
+ */
+int conf_check(const struct conf *conf, struct event_base *event_base, struct error *err)
+{
+	json_t *json;
+	size_t i;
+
+	json_array_foreach(conf->networks, i, json) {
+		if (network_check(json, err)) {
+			error_prefix(err, "network %s", name_of(json));
+			return -1;
+		}
+	}
+	json_array_foreach(conf->ports, i, json) {
+		if (port_check(json, event_base, err)) {
+			error_prefix(err, "port %s", name_of(json));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Says what of @wanted @present does not have. What it has besides was chosen for it. */
+static void compare(const char *what, json_t *wanted, json_t *present)
+{
+	json_t *value, *other;
+	const char *key;
+
+	json_object_foreach(wanted, key, value) {
+		other = json_object_get(present, key);
+		if (other ? json_equal(value, other) : json_is_false(value))
+			continue;
+		log_error("the configuration file has another '%s' for %s %s than it was made with: delete it with pvethctl, and reload pvethd",
+			  key, what, name_of(wanted));
+		return;
+	}
+}
+
+static void apply_network(json_t *json)
+{
+	struct network *network;
+	json_t *present;
+	struct error err;
+
+	network = network_find(name_of(json), &err);
+	present = network ? network_to_json(network) : network_add(json, &err);
+	if (!present)
+		log_error("network %s: %s", name_of(json), err.text);
+	else if (network)
+		compare("network", json, present);
+	json_decref(present);
+}
+
+/* With the values of @json as state files have them */
+static json_t *canonical(json_t *json, const struct port_config *config)
+{
+	json_t *all = config_to_json(config), *wanted = json_object();
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(json, key, value)
+		json_object_set(wanted, key, json_object_get(all, key));
+	json_decref(all);
+	return wanted;
+}
+
+static void apply_port(json_t *json)
+{
+	json_t *wanted, *present;
+	struct port_config config;
+	struct error err;
+	struct port *port;
+
+	if (config_from_json(json, &config, &err))
+		return;
+	port = port_find(config.name);
+	if (!port) {
+		if (!port_add(&config, &err))
+			log_error("port %s: %s", config.name, err.text);
+		return;
+	}
+	wanted = canonical(json, &config);
+	present = config_to_json(&port->config);
+	compare("port", wanted, present);
+	json_decref(wanted);
+	json_decref(present);
+}
+
+/**
+ * conf_apply() - make the networks and ports that are not there yet
+ * @conf: what the file says
+ *
+ * Whatever keeps one of them from being made is in the log; the others are.
+ */
+void conf_apply(const struct conf *conf)
+{
+	json_t *json;
+	size_t i;
+
+	json_array_foreach(conf->networks, i, json)
+		apply_network(json);
+	json_array_foreach(conf->ports, i, json)
+		apply_port(json);
+}
