@@ -38,6 +38,11 @@ check-debug-short:
 	scripts/deps
 	scripts/check --only rig --kernel debug --short
 
+# A thousand ports in one network
+check-scale:
+	scripts/deps
+	scripts/check --only scale
+
 # 50 boots with two guests each
 soak:
 	scripts/deps
@@ -71,5 +76,5 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all modules tools demo check check-debug check-debug-short soak bench \
-	bench-short bench-ring profile lint clean
+.PHONY: all modules tools demo check check-debug check-debug-short check-scale soak \
+	bench bench-short bench-ring profile lint clean

@@ -15,76 +15,26 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=selftests/lib_traffic.sh
 . "$lib_dir/lib_traffic.sh"
+# shellcheck source=selftests/lib_network.sh
+. "$lib_dir/lib_network.sh"
 
 NETWORK=blue
-POOL4=10.1.0.0/24 HOST=(10.1.0.1 fd00:1::1)
+POOL4=10.1.0.0/$LENGTH4 HOST=(10.1.0.1 fd00:1::1)
 POOL6=fd00:1::/64
 # Another one, which nobody outside has a route to
 HIDDEN=green HIDDEN_HOST=10.2.0.1
 OTHER_PORT=pvother
-DOMAIN=cloud.example.net MTU=1400
+DOMAIN=cloud.example.net
 SEEN_PORT=7001
 SITE=www.example.org OUTSIDE_NS=pveth-outside OUTSIDE_LINK=pvoutside
 OUTSIDE=(10.79.0.2 fd79::2) ROUTER=(10.79.0.1 fd79::1)
 
-address4() { port_field "$1" ipv4; }
-address6() { port_field "$1" ipv6; }
-
-# unplug N: guest N has no port
-unplug() {
-	host guest --unplug "$1"
-	host pvethctl del "$(port "$1")"
-}
-
-# plug N OPTION...: it has one again, made with these options
-plug() {
-	host pvethctl add "$(port "$1")" --mac "$(printf '52:54:00:77:00:%02x' "$1")" \
-		"${@:2}" >/dev/null
-	host guest --plug "$1"
-	wait_for 60 port_is "$1" connected
-}
-
-has_addresses() {
-	on "$1" "ip -brief address show dev $(guest_if "$1") scope global" | tee "$TMPDIR/has"
-	grep -w "$(address4 "$1")/${POOL4#*/}" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
-}
-
 join_network() { join "$1" $NETWORK "${@:2}"; }
-
-# join N NETWORK [OPTION...]: what the guest was given by the rig goes, and a DHCP client
-# does the rest
-join() {
-	local name
-
-	plug "$1" --network "$2" --mtu $MTU "${@:3}"
-	name=$(guest_if "$1")
-	on "$1" "ip address flush dev $name scope global
-		ip route flush dev $name proto boot
-		ip -6 route flush dev $name proto boot
-		dhcpcd --quiet --background --noarp $name"
-	# A client waits for half a minute, and longer, where its first questions are lost.
-	wait_for 120 has_addresses "$1"
-}
-
-# The guest's client says nothing of it, as when a guest is just ended, and the next one
-# knows nothing of it.
-give_up() {
-	on "$1" "pkill dhcpcd; rm -f /var/lib/dhcpcd/*" || true
-	unplug "$1"
-}
 
 join_again() {
 	[ ! -d "/sys/class/net/$(port "$1")" ] || give_up "$1"
 	join_network "$1"
 }
-
-leave_network() {
-	give_up "$1"
-	plug "$1" --bridge "$BRIDGE"
-	link_up "$1"
-}
-
-answers() { ping -c 1 -W 1 "$1"; }
 
 each_has_its_own() {
 	needs_guest 2
@@ -376,44 +326,6 @@ port_is_deleted() {
 	[ "$(pvethctl network show $NETWORK --json | jq '.ports | length')" = $(($(guests | wc -l) - 1)) ]
 }
 
-make_outside() {
-	local ns=$OUTSIDE_NS veth=$OUTSIDE_LINK
-
-	at_exit "ip netns del $ns"
-	host ip netns add $ns
-	host ip link add $veth type veth peer name eth0 netns $ns
-	host ip address add "${ROUTER[0]}/24" dev $veth
-	host ip address add "${ROUTER[1]}/64" dev $veth nodad
-	host ip link set $veth up
-	host ip -n $ns link set lo up
-	host ip -n $ns link set eth0 up
-	host ip -n $ns address add "${OUTSIDE[0]}/24" dev eth0
-	host ip -n $ns address add "${OUTSIDE[1]}/64" dev eth0 nodad
-	host ip -n $ns route add default via "${ROUTER[0]}"
-	host ip -n $ns route add default via "${ROUTER[1]}"
-	host ip netns exec $ns dnsmasq --conf-file=/dev/null --no-resolv --no-hosts \
-		--pid-file="$TMPDIR/outside.pid" --address="/$SITE/${OUTSIDE[0]}" \
-		--address="/$SITE/${OUTSIDE[1]}"
-	at_exit "kill \$(cat $TMPDIR/outside.pid)"
-	# Before networks are made, which look at it
-	cp /etc/resolv.conf "$TMPDIR/resolv.conf.before"
-	at_exit "cat $TMPDIR/resolv.conf.before >/etc/resolv.conf"
-	echo "nameserver ${OUTSIDE[0]}" >/etc/resolv.conf
-}
-
-for setting in /proc/sys/net/ipv6/conf/*/accept_ra /proc/sys/net/ipv6/conf/all/forwarding; do
-	at_exit "[ ! -e $setting ] || echo $(cat "$setting") >$setting"
-done
-make_outside
-at_exit "pvethctl network del $NETWORK >/dev/null"
-host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 --dns-domain $DOMAIN \
-	--uplink $OUTSIDE_LINK >/dev/null
-for n in $(guests); do
-	at_exit "leave_network $n"
-	unplug "$n" >/dev/null
-	join_network "$n"
-done
-
 FLOOD=4000
 
 # As much as can be, but no longer than three seconds, to where nobody listens
@@ -465,6 +377,41 @@ rates_are_limited() {
 	tcp 1 host "${HOST[0]}"
 	! limited 1 host "${HOST[0]}" 128000 || fail "what is faster is not noticed"
 }
+
+make_outside() {
+	local ns=$OUTSIDE_NS veth=$OUTSIDE_LINK
+
+	at_exit "ip netns del $ns"
+	host ip netns add $ns
+	host ip link add $veth type veth peer name eth0 netns $ns
+	host ip address add "${ROUTER[0]}/24" dev $veth
+	host ip address add "${ROUTER[1]}/64" dev $veth nodad
+	host ip link set $veth up
+	host ip -n $ns link set lo up
+	host ip -n $ns link set eth0 up
+	host ip -n $ns address add "${OUTSIDE[0]}/24" dev eth0
+	host ip -n $ns address add "${OUTSIDE[1]}/64" dev eth0 nodad
+	host ip -n $ns route add default via "${ROUTER[0]}"
+	host ip -n $ns route add default via "${ROUTER[1]}"
+	host ip netns exec $ns dnsmasq --conf-file=/dev/null --no-resolv --no-hosts \
+		--pid-file="$TMPDIR/outside.pid" --address="/$SITE/${OUTSIDE[0]}" \
+		--address="/$SITE/${OUTSIDE[1]}"
+	at_exit "kill \$(cat $TMPDIR/outside.pid)"
+	# Before networks are made, which look at it
+	cp /etc/resolv.conf "$TMPDIR/resolv.conf.before"
+	at_exit "cat $TMPDIR/resolv.conf.before >/etc/resolv.conf"
+	echo "nameserver ${OUTSIDE[0]}" >/etc/resolv.conf
+}
+
+make_outside
+at_exit "pvethctl network del $NETWORK >/dev/null"
+host pvethctl network add $NETWORK --ipv4 $POOL4 --ipv6 $POOL6 --dns-domain $DOMAIN \
+	--uplink $OUTSIDE_LINK >/dev/null
+for n in $(guests); do
+	at_exit "leave_network $n"
+	unplug "$n" >/dev/null
+	join_network "$n"
+done
 
 run_tests each_has_its_own \
 	guests_are_told \

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "network.h"
 #include "service.h"
 #include "text.h"
@@ -77,8 +78,9 @@ static void write_dhcp_network(FILE *file, const struct network *network)
 	prefix = &network->pools[FAMILY_IPV6].prefix;
 	if (address_format(&network->host[FAMILY_IPV6], host)) {
 		address_format(&prefix->address, first);
-		fprintf(file, "dhcp-range=set:" TAG "%s,%s,static,off-link,%u," LEASE_TIME "\n"
+		fprintf(file, "dhcp-range=set:" TAG "%s,%s,static,%s%u," LEASE_TIME "\n"
 			"dhcp-option=tag:" TAG "%s,option6:dns-server,[%s]\n", name, first,
+			network->bridged && !network->isolated ? "" : "off-link,",
 			prefix->length, name, host);
 		if (*domain)
 			fprintf(file, "dhcp-option=tag:" TAG "%s,option6:domain-search,%s\n", name,
@@ -182,15 +184,23 @@ static void write_hosts(FILE *file)
 static void write_option(FILE *file, const struct network *network,
 			 const struct port_config *config)
 {
-	(void)network;
 	/* It is not known where there was no interface yet. */
-	if (config->mtu && config->address[FAMILY_IPV4].family)
+	if (!network->bridged && config->mtu && config->address[FAMILY_IPV4].family)
 		fprintf(file, "tag:%s,option:mtu,%u\n", config->name, config->mtu);
 }
 
+/* Those of bridges have come in there. */
 static void write_options(FILE *file)
 {
+	const struct network *network;
+	struct link_info bridge;
+	struct error ignored;
+
 	each_port(file, write_option);
+	for (network = network_next(NULL); network; network = network_next(network))
+		if (network->bridged && network_has(network, FAMILY_IPV4) &&
+		    !link_get(network->name, &bridge, &ignored))
+			fprintf(file, "tag:%s,option:mtu,%u\n", network->name, bridge.mtu);
 }
 
 static void write_name(FILE *file, const struct network *network,

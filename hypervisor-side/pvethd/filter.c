@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "network.h"
 #include "text.h"
 
 #define TABLE		"pveth"
@@ -217,9 +218,23 @@ static void write_elements(FILE *file, const struct port_config *config, const c
 	fprintf(file, "%s element " IN_TABLE "guests { %s }\n", verb, text);
 }
 
+/* The host's, where the guest is */
+static struct address host_link_local(const struct port *port)
+{
+	const struct network *network;
+	struct error ignored;
+	uint8_t mac[6];
+
+	network = network_find(port->config.network, &ignored);
+	if (!network || !network->bridged)
+		return link_local(port->host_mac);
+	network_mac(network, mac);
+	return link_local(mac);
+}
+
 static void write_filter(FILE *file, const struct port *port)
 {
-	const struct address host = link_local(port->host_mac);
+	const struct address host = host_link_local(port);
 	const struct port_config *config = &port->config;
 	const uint8_t *m = config->mac;
 	char mac[MAC_TEXT];

@@ -15,8 +15,9 @@
 
 #include "pvethd.h"
 
-/* rtnl link kind of a port */
+/* rtnl link kinds of a port and of a bridge */
 #define PVETH_KIND	"pveth"
+#define BRIDGE_KIND	"bridge"
 
 /**
  * struct link_info - a network interface
@@ -27,6 +28,7 @@
  * @mtu: its MTU
  * @queues: the number of its transmit queues
  * @master: the bridge that it is in, or what else is above it, or 0
+ * @isolated: there it is kept from others that are
  */
 struct link_info {
 	unsigned int ifindex;
@@ -36,6 +38,7 @@ struct link_info {
 	uint32_t mtu;
 	uint32_t queues;
 	uint32_t master;
+	bool isolated;
 };
 
 /**
@@ -70,10 +73,14 @@ int link_add(const struct port_config *config, struct error *err);
 /* It is up, and has this MTU, unless that is 0. */
 int link_set(unsigned int ifindex, uint32_t mtu, struct error *err);
 int link_set_master(unsigned int ifindex, unsigned int master, struct error *err);
+/* In the bridge that it is in */
+int link_set_isolated(unsigned int ifindex, bool on, struct error *err);
 int link_del(unsigned int ifindex, struct error *err);
-/* The interface has this address of ours, without a route that comes with it. */
+/* A bridge; it is up, and keeps this MAC address, whichever interfaces come. */
+int bridge_add(const char *name, const uint8_t *mac, struct error *err);
+/* The interface has this address of ours; if @on_link, with a route to all of its prefix. */
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
-		struct error *err);
+		bool on_link, struct error *err);
 /* What no other route is for is unreachable. */
 int route_block(const struct prefix *prefix, struct error *err);
 int route_unblock(const struct prefix *prefix, struct error *err);

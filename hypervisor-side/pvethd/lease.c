@@ -56,17 +56,34 @@ static uint64_t hash_of_host(void)
 	return hash(FNV_BASIS, id);
 }
 
+/* Unicast, locally administered */
+static void mac_from(uint64_t n, uint8_t *mac)
+{
+	unsigned int i;
+
+	for (i = 0; i < 6; i++)
+		mac[i] = n >> 8 * i;
+	mac[0] = (mac[0] & ~1) | 2;
+}
+
 static void choose_mac(struct port_config *config)
 {
 	uint64_t n = hash_of_host() ^ mix(hash_of_port(config));
-	unsigned int i;
 
 	do {
 		n = mix(n + 1);
-		for (i = 0; i < sizeof(config->mac); i++)
-			config->mac[i] = n >> 8 * i;
-		config->mac[0] = (config->mac[0] & ~1) | 2;
+		mac_from(n, config->mac);
 	} while (port_with_mac(config->mac));
+}
+
+/**
+ * network_mac() - the MAC address of a network's bridge
+ * @network: the network
+ * @mac: receives it; the same one each time
+ */
+void network_mac(const struct network *network, uint8_t *mac)
+{
+	mac_from(mix(hash_of_host() ^ mix(hash(FNV_BASIS, network->name))), mac);
 }
 
 static int take(struct network *network, unsigned int i, const struct address *address,

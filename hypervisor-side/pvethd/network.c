@@ -249,20 +249,33 @@ static int set_uplink(struct network *network, const char *uplink, const int *na
 	return 0;
 }
 
+static int set_mode(struct network *network, const char *mode, bool isolated,
+		    struct error *err)
+{
+	network->bridged = !strcmp(mode, "bridged");
+	network->isolated = isolated;
+	if (!network->bridged && strcmp(mode, "routed"))
+		return error_set(err, "'%s' is no mode of a network: use routed or bridged", mode);
+	if (isolated && !network->bridged)
+		return error_set(err, "guests of a routed network reach each other through the host only: --isolated is for --mode bridged");
+	return 0;
+}
+
 static struct network *network_from_json(json_t *json, struct error *err)
 {
-	const char *name, *texts[FAMILIES] = {}, *domain = "", *uplink = "";
-	int nat[FAMILIES] = {};
+	const char *name, *texts[FAMILIES] = {}, *domain = "", *uplink = "", *mode = "routed";
+	int nat[FAMILIES] = {}, isolated = 0;
 	json_t *excluded = NULL;
 	struct network *network;
 	json_error_t jerr;
 
 	if (json_unpack_ex(json, &jerr, JSON_STRICT,
-			   "{s:s, s?s, s?s, s?o, s?s, s?s, s?b, s?b}", "name", &name,
+			   "{s:s, s?s, s?s, s?o, s?s, s?s, s?b, s?b, s?s, s?b}", "name", &name,
 			   family_keys[FAMILY_IPV4], &texts[FAMILY_IPV4],
 			   family_keys[FAMILY_IPV6], &texts[FAMILY_IPV6], "exclude", &excluded,
 			   "dns_domain", &domain, "uplink", &uplink,
-			   "nat", &nat[FAMILY_IPV4], "nat66", &nat[FAMILY_IPV6])) {
+			   "nat", &nat[FAMILY_IPV4], "nat66", &nat[FAMILY_IPV6],
+			   "mode", &mode, "isolated", &isolated)) {
 		error_set(err, "not a network's configuration: %s", jerr.text);
 		return NULL;
 	}
@@ -287,7 +300,8 @@ static struct network *network_from_json(json_t *json, struct error *err)
 	strcpy(network->name, name);
 	strcpy(network->domain, domain);
 	network->excluded = json_array();
-	if (set_prefixes(network, texts, err) || set_uplink(network, uplink, nat, err) ||
+	if (set_mode(network, mode, isolated, err) ||
+	    set_prefixes(network, texts, err) || set_uplink(network, uplink, nat, err) ||
 	    exclude_all(network, excluded, err) ||
 	    check_room(network, err)) {
 		network_free(network);
@@ -298,7 +312,8 @@ static struct network *network_from_json(json_t *json, struct error *err)
 
 static json_t *config_json(const struct network *network)
 {
-	json_t *json = json_pack("{s:s, s:O}", "name", network->name,
+	json_t *json = json_pack("{s:s, s:s, s:O}", "name", network->name,
+				 "mode", network->bridged ? "bridged" : "routed",
 				 "exclude", network->excluded);
 	char text[PREFIX_TEXT];
 	unsigned int i;
@@ -309,6 +324,8 @@ static json_t *config_json(const struct network *network)
 		prefix_format(&network->pools[i].prefix, text);
 		json_object_set_new(json, family_keys[i], json_string(text));
 	}
+	if (network->bridged)
+		json_object_set_new(json, "isolated", json_boolean(network->isolated));
 	if (network->domain[0])
 		json_object_set_new(json, "dns_domain", json_string(network->domain));
 	if (network->uplink[0]) {
@@ -333,31 +350,83 @@ static void insert(struct network *network)
 	TAILQ_INSERT_TAIL(&networks, network, entry);
 }
 
-/* What of the network's is no port's, or a port's that is down, is to be unreachable,
- * and not to be looked for by the host's default route.
- */
-static void unblock(const struct network *network, unsigned int count)
+/* In the host's network */
+static int open_network(const struct network *network, struct error *err)
 {
-	struct error err;
-	unsigned int i;
-
-	for (i = 0; i < count; i++)
-		if (network_has(network, i) &&
-		    route_unblock(&network->pools[i].prefix, &err))
-			log_error("network %s: %s", network->name, err.text);
+	return network->bridged ? bridge_open(network, err) : route_open(network, err);
 }
 
-static int block(const struct network *network, struct error *err)
+static void close_network(const struct network *network)
 {
-	unsigned int i;
+	if (network->bridged)
+		bridge_close(network);
+	else
+		route_close(network);
+}
 
-	for (i = 0; i < FAMILIES; i++) {
-		if (network_has(network, i) && route_block(&network->pools[i].prefix, err)) {
-			unblock(network, i);
-			return -1;
-		}
-	}
-	return 0;
+/**
+ * network_port() - have a port in its network
+ * @port: the port, whose interface is there
+ * @err: receives what is wrong
+ *
+ * Return: 0, also if it is in no network, or a negative value.
+ */
+int network_port(const struct port *port, struct error *err)
+{
+	const struct network *network;
+
+	if (!port->config.network[0])
+		return 0;
+	network = network_find(port->config.network, err);
+	if (!network)
+		return -1;
+	return network->bridged ? bridge_port(port, network, err) :
+				  route_port(port, network, err);
+}
+
+static void refresh(const struct network *network)
+{
+	struct error err;
+
+	if (open_network(network, &err))
+		log_error("network %s: %s", network->name, err.text);
+	/* The MTU of its bridge may be another one. */
+	dnsmasq_changed();
+}
+
+/**
+ * networks_refresh() - any interface may have changed
+ */
+void networks_refresh(void)
+{
+	const struct network *network;
+
+	TAILQ_FOREACH(network, &networks, entry)
+		refresh(network);
+}
+
+/**
+ * networks_interface_changed() - an interface has changed
+ * @name: its name
+ */
+void networks_interface_changed(const char *name)
+{
+	struct network *network = find(name);
+
+	if (network && network->bridged)
+		refresh(network);
+}
+
+/* The bridge, and what it is named after */
+static int check_bridge(const struct network *network, struct error *err)
+{
+	struct link_info link;
+	struct error ignored;
+
+	if (!network->bridged || link_get(network->name, &link, &ignored))
+		return 0;
+	return error_set(err, "there is an interface %s already, and the network's bridge is to have its name: choose another one",
+			 network->name);
 }
 
 /**
@@ -375,15 +444,19 @@ json_t *network_add(json_t *json, struct error *err)
 
 	if (!network)
 		return NULL;
-	if (dnsmasq_check(err))
+	if (dnsmasq_check(err) || check_bridge(network, err))
 		goto err_free;
 	if (network->uplink[0] && link_get(network->uplink, &link, err)) {
 		error_prefix(err, "the uplink %s", network->uplink);
 		goto err_free;
 	}
-	if (state_save(STATE_NETWORK, network->name, config_json(network), err) ||
-	    block(network, err))
+	if (state_save(STATE_NETWORK, network->name, config_json(network), err))
 		goto err_state;
+	if (open_network(network, err)) {
+		if (network->bridged)
+			bridge_close(network);
+		goto err_state;
+	}
 	insert(network);
 	if (uplinks_update(err))
 		goto err_insert;
@@ -393,7 +466,7 @@ json_t *network_add(json_t *json, struct error *err)
 
 err_insert:
 	TAILQ_REMOVE(&networks, network, entry);
-	unblock(network, FAMILIES);
+	close_network(network);
 err_state:
 	state_remove(STATE_NETWORK, network->name, &ignored);
 err_free:
@@ -448,7 +521,7 @@ int network_del(const char *name, struct error *err)
 		uplinks_update_again();
 		return -1;
 	}
-	unblock(network, FAMILIES);
+	close_network(network);
 	dnsmasq_changed();
 	log_info("network %s: deleted", network->name);
 	network_free(network);
@@ -515,7 +588,7 @@ static int network_load(json_t *json, struct error *err)
 	if (!network)
 		return -1;
 	insert(network);
-	if (block(network, err))
+	if (open_network(network, err))
 		log_error("network %s: %s", network->name, err->text);
 	return 0;
 }

@@ -16,6 +16,8 @@
  * @entry: in the list of networks
  * @name: its name
  * @domain: that its ports' names are in, or empty
+ * @bridged: its ports are in a bridge, which has its name
+ * @isolated: and do not reach each other there
  * @uplink: the interface that is its way out, or empty
  * @nat: addresses are translated there, by enum family_index
  * @excluded: ranges of addresses that no port gets, as an array of strings
@@ -27,6 +29,8 @@ struct network {
 	TAILQ_ENTRY(network) entry;
 	char name[IFNAMSIZ];
 	char domain[MAX_DOMAIN + 1];
+	bool bridged;
+	bool isolated;
 	char uplink[IFNAMSIZ];
 	bool nat[FAMILIES];
 	json_t *excluded;
@@ -49,6 +53,9 @@ const struct network *network_next(const struct network *network);
 json_t *network_add(json_t *json, struct error *err);
 int network_check(json_t *json, struct error *err);
 int network_del(const char *name, struct error *err);
+int network_port(const struct port *port, struct error *err);
+void networks_refresh(void);
+void networks_interface_changed(const char *name);
 json_t *network_to_json(const struct network *network);
 json_t *networks_to_json(void);
 int networks_open(struct error *err);
@@ -59,6 +66,7 @@ int lease_take(struct port_config *config, struct error *err);
 int lease_take_again(const struct port_config *config, struct error *err);
 void lease_release(const struct port_config *config);
 void lease_keep(const struct port_config *config);
+void network_mac(const struct network *network, uint8_t *mac);
 
 /* dnsmasq.c APIs: */
 int dnsmasq_check(struct error *err);
@@ -77,6 +85,14 @@ void uplink_changed(const char *name);
 int uplink_check_publish(const struct port_config *config, struct error *err);
 
 /* route.c APIs: */
-int route_port(const struct port *port, struct error *err);
+int route_open(const struct network *network, struct error *err);
+void route_close(const struct network *network);
+int route_port(const struct port *port, const struct network *network, struct error *err);
+int router_set(const char *interface, bool proxy, struct error *err);
+
+/* bridge.c APIs: */
+int bridge_open(const struct network *network, struct error *err);
+void bridge_close(const struct network *network);
+int bridge_port(const struct port *port, const struct network *network, struct error *err);
 
 #endif /* _PVETHD_NETWORK_H */

@@ -305,7 +305,7 @@ static void port_refresh_network(struct port *port)
 	}
 	ret = limit_port(port, &err);
 	if (!ret)
-		ret = route_port(port, &err);
+		ret = network_port(port, &err);
 	say_problem(port, port->route_problem, ret ? err.text : "");
 	if (ret)
 		event_add(port->retry, &retry_after);
@@ -379,6 +379,7 @@ void ports_interface_changed(unsigned int ifindex, const char *name)
 	struct port *port;
 
 	uplink_changed(name);
+	networks_interface_changed(name);
 	TAILQ_FOREACH(port, &ports, entry)
 		if (port->ifindex == ifindex || !strcmp(port->config.name, name) ||
 		    (port->wants_bridge && !strcmp(port->config.bridge, name)))
@@ -393,6 +394,7 @@ void ports_refresh(void)
 	struct port *port;
 
 	filters_changed();
+	networks_refresh();
 	uplinks_update_again();
 	TAILQ_FOREACH(port, &ports, entry)
 		port_filter_again(port);
@@ -546,7 +548,7 @@ struct port *port_add(struct port_config *config, struct error *err)
 	if (ram_make(&port->config, err))
 		goto err_link;
 	if (state_save(STATE_PORT, config->name, config_to_json(&port->config), err) ||
-	    filter_set(port, err) || clients_listen(port, err) || route_port(port, err))
+	    filter_set(port, err) || clients_listen(port, err) || network_port(port, err))
 		goto err_state;
 	port->filtered = true;
 	insert(port);

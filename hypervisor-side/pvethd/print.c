@@ -268,6 +268,8 @@ void print_network(json_t *network)
 	fputs("  host:          ", stdout);
 	print_pair(json_string_value(json_object_get(network, "host_ipv4")),
 		   json_string_value(json_object_get(network, "host_ipv6")), ", ");
+	print_line("mode:", !json_is_true(json_object_get(network, "isolated")) ?
+		   get_string(network, "mode") : "bridged, ports isolated");
 	if (json_is_string(json_object_get(network, "dns_domain")))
 		print_line("DNS domain:", get_string(network, "dns_domain"));
 	if (json_is_string(json_object_get(network, "uplink"))) {

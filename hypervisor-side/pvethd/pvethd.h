@@ -13,6 +13,7 @@
  * network.c    networks, whose addresses ports have
  * lease.c      addresses that ports have of them
  * route.c      a port in a network, as the host's network has it
+ * bridge.c     the same, in the bridge of its network
  * filter.c     what the guest of such a port may send
  * dnsmasq.c    what it is told: addresses, routers, names
  * service.c    processes of dnsmasq that do that

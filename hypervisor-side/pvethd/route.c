@@ -20,7 +20,6 @@ struct setting {
 
 static const struct setting settings_ipv4[] = {
 	{ "forwarding", true },
-	{ "proxy_arp", true },
 	{ "accept_redirects", false },
 	{},
 };
@@ -51,34 +50,90 @@ static int route_family(const struct port *port, const struct prefix *prefix,
 	if (guest->family == AF_INET6)
 		ret = forward_ipv6(err);
 	if (!ret)
-		ret = address_set(port->ifindex, host, prefix->length, err);
+		ret = address_set(port->ifindex, host, prefix->length, false, err);
 	if (!ret)
 		ret = route_set(port->ifindex, guest, host, err);
 	return ret;
 }
 
 /**
- * route_port() - have the host reach the guest of a port
- * @port: the port, whose interface is there. While it is down, this is only prepared.
+ * router_set() - have the host be a router where guests are, and guests be none
+ * @interface: a port, or a bridge of ports
+ * @proxy: it answers in IPv4 for whoever is somewhere else
  * @err: receives what is wrong
  *
- * Return: 0, also if it is in no network, or a negative errno.
+ * Return: 0, or a negative errno.
  */
-int route_port(const struct port *port, struct error *err)
+int router_set(const char *interface, bool proxy, struct error *err)
+{
+	int ret;
+
+	ret = set_all(interface, AF_INET, settings_ipv4, err);
+	if (!ret)
+		ret = setting_set(AF_INET, interface, "proxy_arp", proxy, err);
+	if (!ret && has_ipv6(interface))
+		ret = set_all(interface, AF_INET6, settings_ipv6, err);
+	return ret;
+}
+
+static void unblock(const struct network *network, unsigned int count)
+{
+	struct error err;
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (network_has(network, i) &&
+		    route_unblock(&network->pools[i].prefix, &err))
+			log_error("network %s: %s", network->name, err.text);
+}
+
+/**
+ * route_open() - have a routed network
+ * @network: the network
+ * @err: receives what is wrong
+ *
+ * What of the network's is no port's, or a port's that is down, is to be unreachable, and
+ * not to be looked for by the host's default route.
+ *
+ * Return: 0, or -1, and then all is as before.
+ */
+int route_open(const struct network *network, struct error *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES; i++) {
+		if (network_has(network, i) && route_block(&network->pools[i].prefix, err)) {
+			unblock(network, i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/**
+ * route_close() - what route_open() did is undone
+ * @network: the network
+ */
+void route_close(const struct network *network)
+{
+	unblock(network, FAMILIES);
+}
+
+/**
+ * route_port() - have the host reach the guest of a port
+ * @port: the port, whose interface is there. While it is down, this is only prepared.
+ * @network: the port's network
+ * @err: receives what is wrong
+ *
+ * Return: 0, or a negative errno.
+ */
+int route_port(const struct port *port, const struct network *network, struct error *err)
 {
 	const struct port_config *config = &port->config;
-	const struct network *network;
 	unsigned int i;
 	int ret;
 
-	if (!config->network[0])
-		return 0;
-	network = network_find(config->network, err);
-	if (!network)
-		return -1;
-	ret = set_all(config->name, AF_INET, settings_ipv4, err);
-	if (!ret && has_ipv6(config->name))
-		ret = set_all(config->name, AF_INET6, settings_ipv6, err);
+	ret = router_set(config->name, true, err);
 	for (i = 0; !ret && port->up && i < FAMILIES; i++)
 		if (network_has(network, i))
 			ret = route_family(port, &network->pools[i].prefix, &network->host[i],

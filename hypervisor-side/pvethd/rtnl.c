@@ -43,10 +43,19 @@ static void link_attributes(const struct nlmsghdr *nlh, const struct nlattr **ta
 			   mnl_nlmsg_get_payload_tail(nlh), table, IFLA_MAX);
 }
 
+static void nested_attributes(const struct nlattr *attr, const struct nlattr **table,
+			      unsigned int max)
+{
+	netlink_attributes(mnl_attr_get_payload(attr),
+			   (char *)mnl_attr_get_payload(attr) + mnl_attr_get_payload_len(attr),
+			   table, max);
+}
+
 static void link_reply(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *table[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
+	const struct nlattr *port[IFLA_BRPORT_MAX + 1];
 	struct link_info *link = data;
 
 	if (nlh->nlmsg_type != RTM_NEWLINK)
@@ -65,12 +74,16 @@ static void link_reply(const struct nlmsghdr *nlh, void *data)
 		link->master = mnl_attr_get_u32(table[IFLA_MASTER]);
 	if (!table[IFLA_LINKINFO])
 		return;
-	netlink_attributes(mnl_attr_get_payload(table[IFLA_LINKINFO]),
-			   (char *)mnl_attr_get_payload(table[IFLA_LINKINFO]) +
-			   mnl_attr_get_payload_len(table[IFLA_LINKINFO]), info, IFLA_INFO_MAX);
+	nested_attributes(table[IFLA_LINKINFO], info, IFLA_INFO_MAX);
 	if (info[IFLA_INFO_KIND])
 		strncpy(link->kind, mnl_attr_get_str(info[IFLA_INFO_KIND]),
 			sizeof(link->kind) - 1);
+	if (!info[IFLA_INFO_SLAVE_KIND] || !info[IFLA_INFO_SLAVE_DATA] ||
+	    strcmp(mnl_attr_get_str(info[IFLA_INFO_SLAVE_KIND]), BRIDGE_KIND))
+		return;
+	nested_attributes(info[IFLA_INFO_SLAVE_DATA], port, IFLA_BRPORT_MAX);
+	link->isolated = port[IFLA_BRPORT_ISOLATED] &&
+			 mnl_attr_get_u8(port[IFLA_BRPORT_ISOLATED]);
 }
 
 int link_get(const char *name, struct link_info *link, struct error *err)
@@ -133,6 +146,39 @@ int link_set_master(unsigned int ifindex, unsigned int master, struct error *err
 	return rtnl_request(nlh, err);
 }
 
+int link_set_isolated(unsigned int ifindex, bool on, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+	struct nlattr *info, *data;
+	struct nlmsghdr *nlh;
+
+	nlh = link_request(buffer, RTM_NEWLINK, ifindex);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, BRIDGE_KIND);
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_SLAVE_DATA);
+	mnl_attr_put_u8(nlh, IFLA_BRPORT_ISOLATED, on);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+	return rtnl_request(nlh, err);
+}
+
+int bridge_add(const char *name, const uint8_t *mac, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+	struct nlmsghdr *nlh;
+	struct nlattr *nest;
+
+	nlh = link_request(buffer, RTM_NEWLINK, 0);
+	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+	set_up(nlh);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
+	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, BRIDGE_KIND);
+	mnl_attr_nest_end(nlh, nest);
+	return rtnl_request(nlh, err);
+}
+
 int link_del(unsigned int ifindex, struct error *err)
 {
 	char buffer[NETLINK_MESSAGE];
@@ -150,7 +196,7 @@ static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct addres
 }
 
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
-		struct error *err)
+		bool on_link, struct error *err)
 {
 	char buffer[NETLINK_MESSAGE], text[ADDRESS_TEXT];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
@@ -166,7 +212,7 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 	put_address(nlh, IFA_LOCAL, address);
 	put_address(nlh, IFA_ADDRESS, address);
 	/* It is on other interfaces as well: nobody is to find it a duplicate. */
-	mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
+	mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD | (on_link ? 0 : IFA_F_NOPREFIXROUTE));
 	ret = rtnl_request(nlh, err);
 	if (ret) {
 		address_format(address, text);

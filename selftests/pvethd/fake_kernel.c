@@ -16,13 +16,14 @@
  *	load			the module is loaded
  *	show NAME		"IFINDEX MTU QUEUES ATTACHED", or "none"
  *	regions NAME		"ADDRESS+SIZE" in the guest for each part of its RAM
- *	master NAME		name of the bridge that it is in, or "none"
+ *	master NAME		name of the bridge that it is in, or "none", and "isolated"
  *	down NAME		it is down, and has lost its routes
  *	up NAME			it is up
  *	mac NAME HEX		it has this MAC address
  *	frames NAME N		so many frames of 1000 bytes came from the guest, and half
  *				as many to it were dropped
- *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
+ *	network NAME		"ADDRESS/LENGTH" for each of its addresses, with a "+" if its
+ *				prefix is reached there, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
  *	rates NAME		"OUT IN": bits per second that it is limited to
  *	blocked			prefixes that are unreachable
@@ -213,6 +214,25 @@ int link_set_master(unsigned int ifindex, unsigned int master, struct error *err
 	return 0;
 }
 
+int link_set_isolated(unsigned int ifindex, bool on, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+
+	if (!link || !link->info.master)
+		return fail(ENODEV, err);
+	link->info.isolated = on;
+	return 0;
+}
+
+int bridge_add(const char *name, const uint8_t *mac, struct error *err)
+{
+	if (fail_add)
+		return fail(fail_add, err);
+	make_link(name, BRIDGE_KIND, 1, 1500);
+	memcpy(find(name)->info.mac, mac, sizeof(find(name)->info.mac));
+	return 0;
+}
+
 int link_del(unsigned int ifindex, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
@@ -237,15 +257,17 @@ static void remember(char *list, size_t size, const char *word)
 }
 
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
-		struct error *err)
+		bool on_link, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
 	struct prefix prefix = { *address, length };
-	char text[PREFIX_TEXT];
+	char text[PREFIX_TEXT + 1];
 
 	if (!link || fail_route)
 		return fail(link ? fail_route : ENODEV, err);
 	prefix_format(&prefix, text);
+	if (on_link)
+		strcat(text, "+");
 	remember(link->addresses, sizeof(link->addresses), text);
 	return 0;
 }
@@ -556,7 +578,8 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		       link->attached);
 		return true;
 	} else if (!strcmp(command, "master")) {
-		puts(link->info.master ? find_index(link->info.master)->name : "none");
+		printf("%s%s\n", link->info.master ? find_index(link->info.master)->name : "none",
+		       link->info.isolated ? " isolated" : "");
 		return true;
 	} else if (!strcmp(command, "down") || !strcmp(command, "up")) {
 		link->info.up = command[0] == 'u';

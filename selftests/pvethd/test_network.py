@@ -31,7 +31,7 @@ def test_network(daemon):
     daemon.start()
     added = add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24', '--ipv6', 'fd00:1::/64',
                         '--exclude', '10.1.0.2-10.1.0.9', '--exclude', 'fd00:1::2')
-    check_equal(added, {'name': 'blue', 'ipv4': '10.1.0.0/24', 'ipv6': 'fd00:1::/64',
+    check_equal(added, {'name': 'blue', 'mode': 'routed', 'ipv4': '10.1.0.0/24', 'ipv6': 'fd00:1::/64',
                         'exclude': ['10.1.0.2-10.1.0.9', 'fd00:1::2'], 'ports': [],
                         'host_ipv4': '10.1.0.1', 'host_ipv6': 'fd00:1::1',
                         'free_ipv4': 245, 'free_ipv6': 2 ** 63 - 1, 'problem': None},
@@ -383,3 +383,67 @@ def test_killed_at_random(daemon):
         check_equal([name for name in listing(daemon.state_dir) if name[0] == '.'], [],
                     'unfinished files')
     check_equal(kept > KILLS, True, f'ports that were there after a kill: {kept}')
+
+
+def test_bridged(daemon):
+    """network: in bridged mode its ports are in its bridge, which has the host's addresses"""
+    daemon.start()
+    blue = add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24', '--ipv6', 'fd00:1::/64',
+                       '--mode', 'bridged')
+    check_equal([blue['mode'], blue['isolated']], ['bridged', False], 'network')
+    add_network(daemon, 'red', '--ipv4', '10.2.0.0/24', '--mode', 'bridged', '--isolated')
+    check_contains(daemon.ctl('network', 'show', 'red').stdout, 'bridged, ports isolated')
+    one = daemon.add('vm1', '--network', 'blue')
+    daemon.add('vm2', '--network', 'red')
+
+    def check():
+        wait_for(lambda: daemon.kernel('master vm1') == 'blue', 'vm1 in its bridge')
+        wait_for(lambda: daemon.kernel('master vm2') == 'red isolated', 'vm2 in its bridge')
+        wait_for(lambda: {'10.1.0.1/24+', 'fd00:1::1/64+', 'IPv4.forwarding=1',
+                          'IPv4.proxy_arp=0', 'IPv6.accept_ra=0'} <=
+                 set(daemon.kernel('network blue').split()), 'network of the bridge')
+
+    check()
+    check_equal(daemon.kernel('network vm1').split(), [], 'routes of a port in a bridge')
+    check_equal(daemon.kernel('blocked'), '', 'prefixes')
+    wait_for(lambda: 'tag:blue,option:mtu,1500' in daemon.dnsmasq_file('options'), 'options')
+    check_contains(daemon.dnsmasq_file('dhcp.conf'), 'fd00:1::,static,64,')
+    check_contains(daemon.ctl('show', 'vm1').stdout, one['ipv4'])
+    # Whatever becomes of them, they are there again.
+    daemon.kernel('unlink blue')
+    check()
+    daemon.kernel('unlink vm2')
+    daemon.kernel('link vm2 pveth 1')
+    check()
+    daemon.kill()
+    daemon.start('link red bridge 1')
+    check()
+    # The filter keeps the address of the bridge from the guest, whoever makes it.
+    rules = daemon.kernel('rules guest/vm1')
+    daemon.kernel('unlink blue')
+    check()
+    daemon.kernel('flush port/vm1')
+    wait_for(lambda: daemon.kernel('rules port/vm1') != 'none', 'the filter')
+    check_equal(daemon.kernel('rules guest/vm1'), rules, 'filter')
+    for name in 'vm1', 'vm2':
+        daemon.ctl('del', name)
+    daemon.ctl('network', 'del', 'blue')
+    check_equal(daemon.kernel('show blue'), 'none', 'bridge of a network that is gone')
+    daemon.kernel('link green bridge 1')
+    bad = {
+        ('green', '--mode', 'bridged'): 'there is an interface green already',
+        ('blue', '--mode', 'flat'): "'flat' is no mode of a network: use routed or bridged",
+        ('blue', '--isolated'): '--isolated is for --mode bridged',
+    }
+    for (name, *args), says in bad.items():
+        answer = daemon.ctl('network', 'add', name, '--ipv4', '10.3.0.0/24', *args, fails=True)
+        check_contains(answer.stderr, says)
+    for fails in 'fail add 12', 'fail route 12':
+        daemon.kernel(fails)
+        answer = daemon.ctl('network', 'add', 'blue', '--ipv4', '10.3.0.0/24', '--mode', 'bridged',
+                            fails=True)
+        check_contains(answer.stderr, 'the bridge blue: ')
+        check_equal(daemon.kernel('show blue'), 'none', 'bridge that is not wanted')
+        daemon.kernel(fails.replace('12', '0'))
+    check_equal([network['name'] for network in json.loads(
+        daemon.ctl('network', 'list', '--json').stdout)], ['red'], 'networks')
