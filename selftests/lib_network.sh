@@ -3,10 +3,13 @@
 #
 # What tests of networks of pvethd have in common: guests that join and leave them, with
 # a DHCP client. To be sourced after lib_traffic.sh.
+# shellcheck disable=SC2154 # lib_dir is lib.sh's
 
 # Of their IPv4 prefixes
 LENGTH4=24
 MTU=1400
+# Nobody's
+OTHER_PORT=pvother
 
 address4() { port_field "$1" ipv4; }
 address6() { port_field "$1" ipv6; }
@@ -59,6 +62,34 @@ leave_network() {
 }
 
 answers() { ping -c 1 -W 1 "$1"; }
+
+# filtered_out N: lines of REASON COUNT, of what the host's filter dropped
+filtered_out() {
+	pvethctl show "$(port "$1")" --json |
+		jq -r '.filtered_out | to_entries[] | "\(.key) \(.value)"'
+}
+
+filtered_as_wanted() { filtered_out 1 | diff -q "$TMPDIR/wanted" -; }
+
+# spoof: guest 1 sends frames of all kinds, and each counts as it ought to. The host's
+# addresses are $HOST, and those of $HOST_CARD, in network $NETWORK.
+spoof() {
+	[ -e /sys/class/net/$OTHER_PORT ] || host pvethctl add $OTHER_PORT --network "$NETWORK" \
+		>/dev/null
+	at_exit "pvethctl del $OTHER_PORT"
+	filtered_out 1 >"$TMPDIR/before"
+	on 1 "$lib_dir/spoof.py $(guest_if 1) $(port_field 1 mac) $(address4 1) $(address6 1) \
+		$(cat "/sys/class/net/$HOST_CARD/address") ${HOST[*]} \
+		$(pvethctl show $OTHER_PORT --json | jq -r .mac)" >"$TMPDIR/sent"
+	grep -q ^passes "$TMPDIR/sent"
+	awk -F '\t' 'NR == FNR { sent[$1]++; next }
+		{ split($0, before, " "); print before[1], before[2] + sent[before[1]] }' \
+		"$TMPDIR/sent" "$TMPDIR/before" >"$TMPDIR/wanted"
+	! diff -q "$TMPDIR/before" "$TMPDIR/wanted" || fail "nothing would be dropped"
+	# The last of them may not have come yet.
+	(wait_for 10 filtered_as_wanted) || true
+	filtered_out 1 | diff "$TMPDIR/wanted" - || fail "sent: $(cat "$TMPDIR/sent")"
+}
 
 for setting in /proc/sys/net/ipv6/conf/*/accept_ra /proc/sys/net/ipv6/conf/all/forwarding; do
 	at_exit "[ ! -e $setting ] || echo $(cat "$setting") >$setting"

@@ -244,6 +244,57 @@ control_errors() {
 	[ ! -e /var/lib/pveth/pvt0.json ] || fail "there is a state file"
 }
 
+# What pvethd.service lets pvethd have, as a user that has nothing besides
+CAPS=+net_admin,+ipc_lock,+chown,+dac_override,+fowner,+net_bind_service,+net_raw
+
+end_pvethd() {
+	local pid
+
+	pid=$(pidof pvethd) || return 0
+	kill "$pid"
+	tail --pid="$pid" -f /dev/null
+}
+
+own_again() {
+	pvethctl del pvt0
+	pvethctl network del pvt1
+	end_pvethd
+	chown -R root: /run/pveth /var/lib/pveth
+	restore_pvethd
+}
+
+needs_no_root() {
+	local said
+
+	link_up 1
+	said=$(wc -l </run/rig/pvethd.log)
+	at_exit restore_guest
+	at_exit "{ own_again; } >/dev/null 2>&1"
+	end_pvethd
+	chown -R nobody:nogroup /run/pveth /var/lib/pveth
+	setsid setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs \
+		--inh-caps=-all,$CAPS --ambient-caps=-all,$CAPS --bounding-set=-all,$CAPS \
+		pvethd --foreground >>/run/rig/pvethd.log 2>&1 </dev/null &
+	wait_for 30 pvethctl list
+	[ "$(stat -c %U "/proc/$(pidof pvethd)")" = nobody ]
+	link_up 1
+	host pvethctl network add pvt1 --ipv4 10.80.0.0/24 --ipv6 fd80::/64 --dns-domain pvt
+	host pvethctl add pvt0 --network pvt1 --rate-in 1gbit --mode direct --memory 32M \
+		--memory-dir /dev/shm --socket-user daemon
+	[ "$(stat -c %U /run/pveth/pvt0.sock /dev/shm/pveth-pvt0.ram | uniq)" = daemon ]
+	nft list chain netdev pveth guest/pvt0
+	wait_for 30 host_knows pvt0.pvt 10.80.0.1
+	host pvethctl del pvt0
+	[ ! -e /dev/shm/pveth-pvt0.ram ]
+	# The next guest is attached, memory pinned and all.
+	host guest --kill 1
+	start_guest
+	port_is 1 connected
+	! tail -n +$((said + 1)) /run/rig/pvethd.log | grep 'Permission denied\|not permitted' ||
+		fail "it lacks something"
+}
+host_knows() { busybox nslookup "$1" "$2" | grep '^Address.*10\.80\.0\.'; }
+
 # Users who may not use QEMU's socket, or control ports, do not get in.
 other_users() {
 	refused 1 "Permission denied" "${NOBODY[@]}" pvethctl list
@@ -283,4 +334,5 @@ run_tests \
 	guest_is_killed_after_restart_of_daemon \
 	port_is_deleted \
 	control_errors \
-	other_users
+	other_users \
+	needs_no_root

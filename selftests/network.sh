@@ -21,9 +21,10 @@
 NETWORK=blue
 POOL4=10.1.0.0/$LENGTH4 HOST=(10.1.0.1 fd00:1::1)
 POOL6=fd00:1::/64
+# shellcheck disable=SC2034 # for spoof
+HOST_CARD=$port
 # Another one, which nobody outside has a route to
 HIDDEN=green HIDDEN_HOST=10.2.0.1
-OTHER_PORT=pvother
 DOMAIN=cloud.example.net
 SEEN_PORT=7001
 SITE=www.example.org OUTSIDE_NS=pveth-outside OUTSIDE_LINK=pvoutside
@@ -258,14 +259,6 @@ guest_is_no_router() {
 	! grep -lx 1 /proc/sys/net/ipv6/conf/*/accept_ra | grep -v '/conf/\(all\|default\)/'
 }
 
-# filtered_out N: lines of REASON COUNT, of what the host's filter dropped
-filtered_out() {
-	pvethctl show "$(port "$1")" --json |
-		jq -r '.filtered_out | to_entries[] | "\(.key) \(.value)"'
-}
-
-filtered_as_wanted() { filtered_out 1 | diff -q "$TMPDIR/wanted" -; }
-
 honest_frames_pass() {
 	filtered_out 1 >"$TMPDIR/before"
 	host_and_guest
@@ -275,25 +268,6 @@ honest_frames_pass() {
 	host ip neighbour flush dev "$port"
 	host_and_guest
 	filtered_out 1 | diff "$TMPDIR/before" -
-}
-
-# spoof: guest 1 sends frames of all kinds, and each counts as it ought to
-spoof() {
-	[ -e /sys/class/net/$OTHER_PORT ] || host pvethctl add $OTHER_PORT --network $NETWORK \
-		>/dev/null
-	at_exit "pvethctl del $OTHER_PORT"
-	filtered_out 1 >"$TMPDIR/before"
-	on 1 "$lib_dir/spoof.py $(guest_if 1) $(port_field 1 mac) $(address4 1) $(address6 1) \
-		$(cat "/sys/class/net/$port/address") ${HOST[*]} \
-		$(pvethctl show $OTHER_PORT --json | jq -r .mac)" >"$TMPDIR/sent"
-	grep -q ^passes "$TMPDIR/sent"
-	awk -F '\t' 'NR == FNR { sent[$1]++; next }
-		{ split($0, before, " "); print before[1], before[2] + sent[before[1]] }' \
-		"$TMPDIR/sent" "$TMPDIR/before" >"$TMPDIR/wanted"
-	! diff -q "$TMPDIR/before" "$TMPDIR/wanted" || fail "nothing would be dropped"
-	# The last of them may not have come yet.
-	(wait_for 10 filtered_as_wanted) || true
-	filtered_out 1 | diff "$TMPDIR/wanted" - || fail "sent: $(cat "$TMPDIR/sent")"
 }
 
 spoofed_frames_are_dropped() {
@@ -356,8 +330,9 @@ limited() {
 	on "$1" "$(flood "$3")"
 	arrived=$((($(unheard "$2") - before) * DATAGRAM))
 	note "$arrived bytes arrived"
+	[ $arrived -gt 0 ] || fail "nothing arrived"
 	awk -v arrived=$arrived -v start="$start" -v now="$EPOCHREALTIME" -v bits="$4" \
-		'BEGIN { exit !(arrived && arrived <= (now - start) * bits / 8 + 150000) }'
+		'BEGIN { exit !(arrived <= (now - start) * bits / 8 + 150000) }'
 }
 
 rates_are_limited() {

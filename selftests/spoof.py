@@ -45,6 +45,7 @@ def neighbour(address, step):
 def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
     """What becomes of it, what it is, and the frame."""
     local = link_local(mac)
+    guessed = 'fe80::c3a5:c85c:97cb:3127'
     unicast = Ether(src=mac, dst=host_mac)
     multicast = Ether(src=mac, dst=ALL_NODES)
     broadcast = Ether(src=mac, dst=BROADCAST)
@@ -74,7 +75,7 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
         ('passes', 'IPv6 from its own address', echo(ipv6)),
         ('passes', 'IPv6 from its link-local address', echo(local)),
         ('passes', 'IPv6 from a link-local address that nobody could guess',
-         echo('fe80::c3a5:c85c:97cb:3127')),
+         echo(guessed)),
         ('passes', 'a request by ARP', broadcast / ARP(psrc=ipv4, **arp)),
         ('passes', 'an answer by ARP', unicast / ARP(op=2, psrc=ipv4, **arp)),
         ('passes', 'a probe of its own address',
@@ -93,6 +94,10 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          nobody(IPv6ExtHdrHopByHop(), ICMPv6MLReport2(), dst='ff02::16')),
         ('passes', 'an advertisement of its address',
          multicast / IPv6(src=ipv6, dst='ff02::1') / ICMPv6ND_NA(tgt=ipv6)),
+        ('passes', 'an advertisement of a link-local address that nobody could guess',
+         multicast / IPv6(src=guessed, dst='ff02::1') / ICMPv6ND_NA(tgt=guessed)),
+        ('passes', 'is the link-local address that nobody could guess a duplicate?',
+         nobody(ICMPv6ND_NS(tgt=guessed), dst='ff02::1:ff00:1')),
         ('passes', 'a DHCPv6 client', multicast / IPv6(src=local, dst='ff02::1:2') /
          UDP(sport=546, dport=547) / DHCP6_Solicit()),
 
@@ -133,6 +138,15 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
         ('ndp', "an advertisement of the host's link-local address",
          multicast / IPv6(src=local, dst='ff02::1') /
          ICMPv6ND_NA(tgt=link_local(host_mac), R=1, O=1)),
+        ('ndp', "an advertisement of another's link-local address",
+         multicast / IPv6(src=local, dst='ff02::1') / ICMPv6ND_NA(tgt=link_local(other_mac))),
+        ('ndp', 'an advertisement of one link-local address more',
+         multicast / IPv6(src=local, dst='ff02::1') /
+         ICMPv6ND_NA(tgt='fe80::b492:b66f:be98:f273')),
+        ('ipv6', "is another's link-local address a duplicate?",
+         nobody(ICMPv6ND_NS(tgt=link_local(other_mac)), dst='ff02::1:ff00:1')),
+        ('ipv6', 'is one link-local address more a duplicate?',
+         nobody(ICMPv6ND_NS(tgt='fe80::b492:b66f:be98:f273'), dst='ff02::1:ff00:1')),
         ('dhcp', 'a DHCP server', broadcast / IP(src=ipv4, dst='255.255.255.255') /
          UDP(sport=67, dport=68) / BOOTP(op=2) / DHCP(options=[('message-type', 'offer'), 'end'])),
         ('dhcp', 'a DHCP server at another port', unicast / IP(src=ipv4, dst=neighbour(ipv4, 1)) /

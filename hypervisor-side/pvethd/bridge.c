@@ -2,9 +2,9 @@
 /*
  * A network whose ports are in a bridge
  *
- * The bridge has the network's name, and the host's addresses. What is there already stays
- * as it is: all of this may be done again at any time. A bridge that somebody takes down
- * stays down.
+ * The bridge has the network's name, and a MAC address by which it is known. What is there
+ * already stays as it is: all of this may be done again at any time. A bridge that somebody
+ * takes down stays down.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,32 +12,21 @@
 #include "kernel.h"
 #include "network.h"
 
-static int make(const struct network *network, struct link_info *link, struct error *err)
+/* It is up when it has its link-local address, which the filter of ports keeps from
+ * guests: the one that its MAC address makes (addr_gen_mode 0).
+ */
+static int make(const struct network *network, const uint8_t *mac, struct link_info *link,
+		struct error *err)
 {
-	uint8_t mac[6];
 	int ret;
 
-	network_mac(network, mac);
 	ret = bridge_add(network->name, mac, err);
+	if (!ret && has_ipv6(network->name))
+		ret = setting_set(AF_INET6, network->name, "addr_gen_mode", false, err);
 	if (!ret)
 		ret = link_get(network->name, link, err);
-	return ret;
-}
-
-static int set_addresses(const struct network *network, unsigned int ifindex, struct error *err)
-{
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; !ret && i < FAMILIES; i++) {
-		if (!network_has(network, i))
-			continue;
-		if (i == FAMILY_IPV6)
-			ret = forward_ipv6(err);
-		if (!ret)
-			ret = address_set(ifindex, &network->host[i],
-					  network->pools[i].prefix.length, true, err);
-	}
+	if (!ret)
+		ret = link_set(link->ifindex, 0, err);
 	return ret;
 }
 
@@ -51,18 +40,16 @@ static int set_addresses(const struct network *network, unsigned int ifindex, st
 int bridge_open(const struct network *network, struct error *err)
 {
 	struct link_info link;
+	uint8_t mac[6];
 	int ret;
 
+	network_mac(network, mac);
 	ret = link_get(network->name, &link, err);
 	if (ret == -ENODEV)
-		ret = make(network, &link, err);
-	if (!ret && strcmp(link.kind, BRIDGE_KIND))
-		ret = error_set(err, "there is an interface %s, and it is no bridge",
-				network->name);
-	if (!ret)
-		ret = router_set(network->name, false, err);
-	if (!ret && link.up)
-		ret = set_addresses(network, link.ifindex, err);
+		ret = make(network, mac, &link, err);
+	else if (!ret && (strcmp(link.kind, BRIDGE_KIND) || memcmp(link.mac, mac, sizeof(mac))))
+		ret = error_set(err, "there is an interface %s that pvethd has not made: 'ip link del %s' makes room for it",
+				network->name, network->name);
 	if (ret)
 		error_prefix(err, "the bridge %s", network->name);
 	return ret;

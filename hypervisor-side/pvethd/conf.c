@@ -21,10 +21,10 @@ static const char *reading_path;
 static struct error *reading_error;
 static bool has_error;
 
-/* The last line, which is ours: what is open at the end of a file has no such option, or
- * has swallowed it. libconfuse itself takes any end for that of a section.
+/* The last line, which is ours: a section that is still open has no such option. libconfuse
+ * itself takes any end for that of a section.
  */
-#define END		"end-of-file"
+#define END		"end-of-file!"
 
 /* What comes after the first error may come of it. */
 static void __attribute__((format(printf, 2, 0)))
@@ -200,13 +200,65 @@ static int read_text(const char *path, struct text *text, struct error *err)
 	return error_set(err, "cannot read %s: %s", path, strerror(error));
 }
 
+/* The end of a string or comment that begins at @text, or NULL if it has none */
+static char *end_of(char *text)
+{
+	char *end;
+
+	if (*text == '#' || text[1] == '/')
+		return text + strcspn(text, "\n");
+	if (*text == '/') {
+		end = strstr(text + 2, "*/");
+		return end ? end + 2 : NULL;
+	}
+	for (end = text + 1; *end && *end != *text; end++)
+		if (*end == '\\' && end[1])
+			end++;
+	return *end ? end + 1 : NULL;
+}
+
+static bool is_comment(const char *text)
+{
+	return *text == '#' || (*text == '/' && (text[1] == '/' || text[1] == '*'));
+}
+
+/* libconfuse counts the lines of comments twice and thrice, so that it is not to see
+ * them. Nor is it to see its own language for options within sections, "port|mtu".
+ */
+static int strip_comments(struct text *text, const char *path, struct error *err)
+{
+	unsigned int line = 1;
+	bool comment;
+	char *p, *end;
+
+	if (strlen(text->string) != text->length)
+		return error_set(err, "%s: it has a character that is none (0)", path);
+	for (p = text->string; *p; p = end) {
+		end = p + 1;
+		/* Within a word they are none. */
+		comment = is_comment(p) &&
+			  (p == text->string || strchr(" \t\r\n={},", p[-1]));
+		if (*p == '|')
+			return error_set(err, "%s:%u: '|' is in no word of this file that is not quoted",
+					 path, line);
+		if (comment || *p == '"' || *p == '\'')
+			end = end_of(p);
+		if (!end)
+			return error_set(err, "%s:%u: what begins here with %c has no end", path, line, *p);
+		for (; p < end; p++) {
+			if (*p == '\n')
+				line++;
+			else if (comment)
+				*p = ' ';
+		}
+	}
+	return 0;
+}
+
 static int parse(cfg_t *cfg, const char *text, struct error *err)
 {
 	if (cfg_parse_buf(cfg, text))
 		return has_error ? -1 : error_set(err, "cannot read %s", reading_path);
-	if (!cfg_getbool(cfg, END))
-		return error_set(err, "%s: it ends in the middle of something, or has a character that is none",
-				 reading_path);
 	if (take_dir(cfg, "run-dir", reading->run_dir, err) ||
 	    take_dir(cfg, "state-dir", reading->state_dir, err)) {
 		error_prefix(err, "%s", reading_path);
@@ -239,7 +291,9 @@ int conf_read(const char *path, struct conf *conf, struct error *err)
 	if (!cfg || !conf->networks || !conf->ports) {
 		error_set(err, "out of memory");
 	} else if (!read_text(path, &text, err)) {
-		ret = parse(cfg, text.string, err);
+		ret = strip_comments(&text, path, err);
+		if (!ret)
+			ret = parse(cfg, text.string, err);
 		free(text.string);
 	}
 	if (cfg)
@@ -247,15 +301,31 @@ int conf_read(const char *path, struct conf *conf, struct error *err)
 	return ret;
 }
 
-void conf_free(struct conf *conf)
-{
-	json_decref(conf->networks);
-	json_decref(conf->ports);
-}
-
 static const char *name_of(json_t *json)
 {
 	return json_string_value(json_object_get(json, "name"));
+}
+
+/* Who asks for addresses is first, or others may be given them. */
+static bool asks(json_t *port)
+{
+	return json_object_get(port, "mac") || json_object_get(port, "ipv4") ||
+	       json_object_get(port, "ipv6");
+}
+
+static int check_ports(const struct conf *conf, bool asking, struct event_base *event_base,
+		       struct error *err)
+{
+	json_t *json;
+	size_t i;
+
+	json_array_foreach(conf->ports, i, json) {
+		if (asks(json) == asking && port_check(json, event_base, err)) {
+			error_prefix(err, "port %s", name_of(json));
+			return -1;
+		}
+	}
+	return 0;
 }
 
 /**
@@ -280,29 +350,70 @@ int conf_check(const struct conf *conf, struct event_base *event_base, struct er
 			return -1;
 		}
 	}
-	json_array_foreach(conf->ports, i, json) {
-		if (port_check(json, event_base, err)) {
-			error_prefix(err, "port %s", name_of(json));
-			return -1;
-		}
-	}
-	return 0;
+	return check_ports(conf, true, event_base, err) || check_ports(conf, false, event_base, err) ?
+		       -1 : 0;
 }
 
-/* Says what of @wanted @present does not have. What it has besides was chosen for it. */
-static void compare(const char *what, json_t *wanted, json_t *present)
+/* What was said since the file was read, so that it is said once */
+static json_t *said;
+static bool failed;
+
+static void __attribute__((format(printf, 1, 2)))
+complain(const char *fmt, ...)
+{
+	char text[2 * ERROR_TEXT];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!said)
+		said = json_object();
+	if (json_object_get(said, text))
+		return;
+	json_object_set_new(said, text, json_true());
+	log_error("%s", text);
+}
+
+/* What nobody has unless he was given it */
+static const char * const given_only[] = {
+	"exclude", "dns_domain", "uplink", "nat", "nat66", "isolated",
+	"allow", "publish", "rate_in", "rate_out", "bridge", "socket_user", "socket_group",
+};
+
+static bool is_nothing(json_t *value)
+{
+	return !value || json_is_false(value) ||
+	       (json_is_array(value) && !json_array_size(value)) ||
+	       (json_is_string(value) && !*json_string_value(value));
+}
+
+/* Returns what @wanted has otherwise than @present, or NULL. */
+static const char *difference(json_t *wanted, json_t *present)
 {
 	json_t *value, *other;
 	const char *key;
+	size_t i;
 
 	json_object_foreach(wanted, key, value) {
 		other = json_object_get(present, key);
-		if (other ? json_equal(value, other) : json_is_false(value))
-			continue;
-		log_error("the configuration file has another '%s' for %s %s than it was made with: delete it with pvethctl, and reload pvethd",
-			  key, what, name_of(wanted));
-		return;
+		if (is_nothing(value) ? !is_nothing(other) : !json_equal(value, other))
+			return key;
 	}
+	for (i = 0; i < COUNT(given_only); i++)
+		if (!json_object_get(wanted, given_only[i]) &&
+		    !is_nothing(json_object_get(present, given_only[i])))
+			return given_only[i];
+	return NULL;
+}
+
+static void compare(const char *what, json_t *wanted, json_t *present)
+{
+	const char *key = difference(wanted, present);
+
+	if (key)
+		complain("the configuration file has another '%s' for %s %s than it was made with: delete it with pvethctl, and reload pvethd",
+			 key, what, name_of(wanted));
 }
 
 static void apply_network(json_t *json)
@@ -313,10 +424,12 @@ static void apply_network(json_t *json)
 
 	network = network_find(name_of(json), &err);
 	present = network ? network_to_json(network) : network_add(json, &err);
-	if (!present)
-		log_error("network %s: %s", name_of(json), err.text);
-	else if (network)
+	if (!present) {
+		complain("network %s: %s", name_of(json), err.text);
+		failed = true;
+	} else if (network) {
 		compare("network", json, present);
+	}
 	json_decref(present);
 }
 
@@ -344,8 +457,10 @@ static void apply_port(json_t *json)
 		return;
 	port = port_find(config.name);
 	if (!port) {
-		if (!port_add(&config, &err))
-			log_error("port %s: %s", config.name, err.text);
+		if (!port_add(&config, &err)) {
+			complain("port %s: %s", config.name, err.text);
+			failed = true;
+		}
 		return;
 	}
 	wanted = canonical(json, &config);
@@ -359,15 +474,31 @@ static void apply_port(json_t *json)
  * conf_apply() - make the networks and ports that are not there yet
  * @conf: what the file says
  *
- * Whatever keeps one of them from being made is in the log; the others are.
+ * What keeps one of them from being made is in the log, once; the others are made.
+ *
+ * Return: whether all are there.
  */
-void conf_apply(const struct conf *conf)
+bool conf_apply(const struct conf *conf)
 {
 	json_t *json;
 	size_t i;
 
+	failed = false;
 	json_array_foreach(conf->networks, i, json)
 		apply_network(json);
 	json_array_foreach(conf->ports, i, json)
-		apply_port(json);
+		if (asks(json))
+			apply_port(json);
+	json_array_foreach(conf->ports, i, json)
+		if (!asks(json))
+			apply_port(json);
+	return !failed;
+}
+
+void conf_free(struct conf *conf)
+{
+	json_decref(conf->networks);
+	json_decref(conf->ports);
+	json_decref(said);
+	said = NULL;
 }

@@ -212,7 +212,7 @@ static int set_network(struct port_config *config, const char *network, const ch
 	if (parse_name("network", network, err))
 		return -1;
 	if (config->bridge[0])
-		return error_set(err, "a port of a network is routed, and in no bridge: leave out --network or --bridge");
+		return error_set(err, "a port of a network is in no bridge but the network's: leave out --network or --bridge");
 	strcpy(config->network, network);
 	if (set_allow(config, allow, err) || set_publish(config, publish, err))
 		return -1;
@@ -290,7 +290,8 @@ int config_from_json(json_t *json, struct port_config *config, struct error *err
 	if (check_memory(json, config, err))
 		return -1;
 
-	if (copy_name(config->bridge, sizeof(config->bridge), bridge, "bridge", err) ||
+	if ((*bridge && parse_name("bridge", bridge, err)) ||
+	    copy_name(config->bridge, sizeof(config->bridge), bridge, "bridge", err) ||
 	    copy_name(config->socket_user, sizeof(config->socket_user), user, "user", err) ||
 	    copy_name(config->socket_group, sizeof(config->socket_group), group, "group", err))
 		return -1;

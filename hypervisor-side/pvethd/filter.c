@@ -138,12 +138,15 @@ static void write_ipv4(FILE *file, const struct port_config *config, const char 
 	add_rule(file, config, "meta protocol arp goto drop/arp");
 }
 
-/* The target of neighbour discovery (RFC 4861), or its first half, is compared with a
- * number.
+/* The source of a packet, the target of neighbour discovery (RFC 4861), and their first
+ * halves, are compared with numbers: so a set can have both.
  */
+#define SOURCE		"@nh,64,128 "
+#define LOCAL_SOURCE	"meta protocol ip6 @nh,64,64 "
 #define TARGET		"@th,64,128 "
 #define LOCAL_TARGET	"@th,64,64 "
-#define LOCAL_HALF	"0xfe80000000000000"
+#define LOCAL_HALF	"0xfe80000000000000 "
+#define NUMBER		"typeof " TARGET
 #define ADVERTISES	"icmpv6 type nd-neighbor-advert "
 /* Is the address that I am to have a duplicate? (RFC 4862) */
 #define PROBES		"ip6 saddr :: icmpv6 type nd-neighbor-solicit "
@@ -158,49 +161,65 @@ static const char *number_of(const struct address *address, char *text)
 }
 
 /* A guest has the link-local address that its MAC address makes, and may have another
- * one, as RFC 7217 wants it: the first that it uses, for as long as it does (RFC 6620).
- * It may not have many, which would fill the host's table of neighbours, nor one that
- * another guest's MAC address makes.
+ * one, as RFC 7217 wants it: the first that it uses or asks for, for as long as it does
+ * (RFC 6620). It may not have many, which would fill the host's table of neighbours, nor
+ * one that another guest's MAC address makes.
  */
-#define LOCAL_SET	"{ type ipv6_addr; size 1; flags dynamic, timeout; timeout 10m; gc-interval 1m; }"
+#define LOCAL_SET	"{ " NUMBER "; size 1; flags dynamic, timeout; timeout 10m; gc-interval 1m; }"
 
 static void write_link_local(FILE *file, const struct port_config *config,
 			     const struct address *host)
 {
 	const struct address own = link_local(config->mac);
-	char text[ADDRESS_TEXT], number[NUMBER_TEXT];
+	char mine[NUMBER_TEXT], number[NUMBER_TEXT];
+	const char *name = config->name;
+	bool any = config->allow & ALLOW_LINK_LOCAL;
 
-	address_format(&own, text);
-	add_rule(file, config, "ip6 saddr %s accept", text);
-	address_format(host, text);
-	add_rule(file, config, "ip6 saddr %s goto drop/ipv6", text);
-	add_rule(file, config, "ip6 saddr @guests goto drop/ipv6");
-	if (config->allow & ALLOW_LINK_LOCAL)
-		add_rule(file, config, "ip6 saddr fe80::/64 accept");
-	else
-		add_rule(file, config, "ip6 saddr fe80::/64 update @" LOCAL "%s { ip6 saddr } accept",
-			 config->name);
-	add_rule(file, config, PROBES TARGET "%s goto drop/ipv6", number_of(host, number));
-	add_rule(file, config, PROBES LOCAL_TARGET LOCAL_HALF " accept");
+	number_of(&own, mine);
+	number_of(host, number);
+	add_rule(file, config, LOCAL_SOURCE LOCAL_HALF SOURCE "%s goto drop/ipv6", number);
+	add_rule(file, config, LOCAL_SOURCE LOCAL_HALF SOURCE "!= %s " SOURCE "@guests goto drop/ipv6",
+		 mine);
+	add_rule(file, config, ADVERTISES TARGET "%s goto drop/ndp", number);
+	add_rule(file, config, PROBES TARGET "%s goto drop/ipv6", number);
+	add_rule(file, config, ADVERTISES TARGET "!= %s " TARGET "@guests goto drop/ndp", mine);
+	add_rule(file, config, PROBES TARGET "!= %s " TARGET "@guests goto drop/ipv6", mine);
+	add_rule(file, config, PROBES TARGET "%s accept", mine);
+	if (any) {
+		add_rule(file, config, PROBES LOCAL_TARGET LOCAL_HALF "accept");
+		return;
+	}
+	add_rule(file, config, LOCAL_SOURCE LOCAL_HALF SOURCE "!= %s update @" LOCAL "%s { " SOURCE "}",
+		 mine, name);
+	add_rule(file, config, ADVERTISES LOCAL_TARGET LOCAL_HALF TARGET "!= %s " TARGET "!= @" LOCAL "%s goto drop/ndp",
+		 mine, name);
+	add_rule(file, config, PROBES LOCAL_TARGET LOCAL_HALF "update @" LOCAL "%s { " TARGET "} accept",
+		 name);
 }
 
 static void write_ipv6(FILE *file, const struct port_config *config,
 		       const struct address *host)
 {
+	const struct address local = link_local(config->mac);
 	const struct address *own = &config->address[FAMILY_IPV6];
 	char text[ADDRESS_TEXT], number[NUMBER_TEXT];
 
-	add_rule(file, config, ADVERTISES TARGET "%s goto drop/ndp", number_of(host, number));
+	write_link_local(file, config, host);
 	if (address_format(own, text)) {
 		number_of(own, number);
-		add_rule(file, config, ADVERTISES LOCAL_TARGET "!= " LOCAL_HALF " " TARGET
+		add_rule(file, config, ADVERTISES LOCAL_TARGET "!= " LOCAL_HALF TARGET
 			 "!= %s goto drop/ndp", number);
 		add_rule(file, config, "ip6 saddr %s accept", text);
 		add_rule(file, config, PROBES TARGET "%s accept", number);
 	} else {
-		add_rule(file, config, ADVERTISES LOCAL_TARGET "!= " LOCAL_HALF " goto drop/ndp");
+		add_rule(file, config, ADVERTISES LOCAL_TARGET "!= " LOCAL_HALF "goto drop/ndp");
 	}
-	write_link_local(file, config, host);
+	address_format(&local, text);
+	add_rule(file, config, "ip6 saddr %s accept", text);
+	if (config->allow & ALLOW_LINK_LOCAL)
+		add_rule(file, config, "ip6 saddr fe80::/64 accept");
+	else
+		add_rule(file, config, SOURCE "@" LOCAL "%s accept", config->name);
 	add_rule(file, config, "meta protocol ip6 goto drop/ipv6");
 }
 
@@ -208,14 +227,32 @@ static void write_ipv6(FILE *file, const struct port_config *config,
 static void write_elements(FILE *file, const struct port_config *config, const char *verb)
 {
 	const struct address local = link_local(config->mac);
-	char text[ADDRESS_TEXT];
+	char number[NUMBER_TEXT];
 	size_t i;
 
 	for (i = 0; i < COUNT(reasons); i++)
 		fprintf(file, "%s element " IN_TABLE COUNTERS "%s { \"%s\" }\n", verb, reasons[i],
 			config->name);
-	address_format(&local, text);
-	fprintf(file, "%s element " IN_TABLE "guests { %s }\n", verb, text);
+	fprintf(file, "%s element " IN_TABLE "guests { %s }\n", verb, number_of(&local, number));
+}
+
+/* The bridge keeps the ports from each other, but not from going through the host. */
+static void write_isolation(FILE *file, const struct port_config *config)
+{
+	static const char * const families[FAMILIES] = { "ip", "ip6" };
+	char prefix[PREFIX_TEXT], host[ADDRESS_TEXT];
+	const struct network *network;
+	struct error ignored;
+	unsigned int i;
+
+	network = network_find(config->network, &ignored);
+	for (i = 0; network && network->isolated && i < FAMILIES; i++) {
+		if (!address_format(&network->host[i], host))
+			continue;
+		prefix_format(&network->pools[i].prefix, prefix);
+		add_rule(file, config, "%s daddr %s %s daddr != %s goto drop/other", families[i],
+			 prefix, families[i], host);
+	}
 }
 
 /* The host's, where the guest is */
@@ -248,6 +285,7 @@ static void write_filter(FILE *file, const struct port *port)
 		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name,
 		config->name, config->name, config->name);
 	write_ethernet(file, config, mac);
+	write_isolation(file, config);
 	/* The host's DHCP goes by the client's address. */
 	add_rule(file, config, "meta protocol ip udp dport 67 " CLIENT " != 0x%02x%02x%02x%02x%02x%02x goto drop/dhcp",
 		 m[0], m[1], m[2], m[3], m[4], m[5]);
@@ -281,7 +319,7 @@ static void write_shared(FILE *file, const struct port *port)
 
 	(void)port;
 	fputs("add table netdev " TABLE "\n"
-	      "add set " IN_TABLE "guests { type ipv6_addr; }\n", file);
+	      "add set " IN_TABLE "guests { " NUMBER "; }\n", file);
 	for (i = 0; i < COUNT(reasons); i++)
 		fprintf(file, "add set " IN_TABLE COUNTERS "%s { type ifname; counter; }\n"
 			"add chain " IN_TABLE "drop/%s\n"
@@ -334,6 +372,36 @@ int filter_set(const struct port *port, struct error *err)
 		return 0;
 	error_prefix(err, "cannot filter what the guest sends");
 	return -1;
+}
+
+static void write_missing(FILE *file, const struct port *unused)
+{
+	struct port *port;
+
+	(void)unused;
+	for (port = port_next(NULL); port; port = port_next(port))
+		if (port->ifindex && !port->filtered && has_filter(&port->config))
+			write_filter(file, port);
+}
+
+/**
+ * filters_set() - filter_set() for all ports that have no filter yet, in one transaction
+ *
+ * If it fails, they have none, and it is for filter_set() to say why.
+ */
+void filters_set(void)
+{
+	struct error ignored;
+	bool missing = false;
+	struct port *port;
+
+	for (port = port_next(NULL); port; port = port_next(port))
+		if (port->ifindex && !port->filtered && has_filter(&port->config))
+			missing = true;
+	if (missing && (prepare(&ignored) || run(write_missing, NULL, &ignored)))
+		return;
+	for (port = port_next(NULL); port; port = port_next(port))
+		port->filtered = port->ifindex;
 }
 
 /**

@@ -76,11 +76,11 @@ int link_set_master(unsigned int ifindex, unsigned int master, struct error *err
 /* In the bridge that it is in */
 int link_set_isolated(unsigned int ifindex, bool on, struct error *err);
 int link_del(unsigned int ifindex, struct error *err);
-/* A bridge; it is up, and keeps this MAC address, whichever interfaces come. */
+/* A bridge; it is down, and keeps this MAC address, whichever interfaces come. */
 int bridge_add(const char *name, const uint8_t *mac, struct error *err);
-/* The interface has this address of ours; if @on_link, with a route to all of its prefix. */
+/* The interface has this address of ours, without a route that comes with it. */
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
-		bool on_link, struct error *err);
+		struct error *err);
 /* What no other route is for is unreachable. */
 int route_block(const struct prefix *prefix, struct error *err);
 int route_unblock(const struct prefix *prefix, struct error *err);
@@ -90,10 +90,11 @@ int route_set(unsigned int ifindex, const struct address *to, const struct addre
 
 /* tc.c APIs: */
 
-/* Bits per second that go out of the interface, and that come in there; 0 is no limit.
- * What else goes on there in the way of traffic control stays.
+/* Bits per second that go out of the interface, and that come in there. What else goes on
+ * there in the way of traffic control stays.
  */
-int rate_limit(unsigned int ifindex, uint64_t out, uint64_t in, struct error *err);
+int rate_limit_out(unsigned int ifindex, uint64_t bits, struct error *err);
+int rate_limit_in(unsigned int ifindex, uint64_t bits, struct error *err);
 
 /* setting.c APIs: */
 

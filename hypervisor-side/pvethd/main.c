@@ -233,39 +233,60 @@ static int read_config(const struct options *options, struct conf *conf, struct 
 {
 	const char *path = config_path(options);
 
-	if (!options->config && !options->check && access(path, F_OK) && errno == ENOENT) {
+	if (!options->config && access(path, F_OK) && errno == ENOENT) {
 		memset(conf, 0, sizeof(*conf));
 		return 0;
 	}
 	return conf_read(path, conf, err);
 }
 
+/* What the file says now, and what is tried again: an uplink may come, or a bridge. */
+static struct conf conf;
+static struct event *apply_event;
+static const struct timeval apply_again = { .tv_sec = 2 };
+
+static void apply(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (!conf_apply(&conf))
+		event_add(apply_event, &apply_again);
+}
+
 static void reload(evutil_socket_t signal, short what, void *arg)
 {
-	struct conf conf;
+	struct conf new;
 	struct error err;
 
 	(void)signal;
 	(void)what;
-	if (read_config(arg, &conf, &err)) {
+	if (read_config(arg, &new, &err)) {
 		log_error("the configuration stays as it is: %s", err.text);
-	} else {
-		conf_apply(&conf);
-		log_info("the configuration is loaded again");
+		conf_free(&new);
+		return;
 	}
+	if (strcmp(new.run_dir, conf.run_dir) || strcmp(new.state_dir, conf.state_dir))
+		log_error("other directories are for the next start of pvethd");
 	conf_free(&conf);
+	conf = new;
+	apply(-1, 0, NULL);
+	log_info("the configuration is loaded again");
 }
 
-static int serve(struct event_base *base, const struct options *options,
-		 const struct conf *conf, int ready_fd, struct error *err)
+static int serve(struct event_base *base, const struct options *options, int ready_fd,
+		 struct error *err)
 {
+	apply_event = evtimer_new(base, apply, NULL);
+	if (!apply_event)
+		return error_set(err, "out of memory");
 	if (kernel_open(base, err) ||
 	    networks_open(err) ||
 	    ports_open(base, options->run_dir, err) ||
 	    dnsmasq_open(base, options->run_dir, options->foreground, err) ||
 	    control_open(base, options->run_dir, err))
 		return -1;
-	conf_apply(conf);
+	apply(-1, 0, NULL);
 	if (ready_fd >= 0 && leave_terminal(ready_fd, err))
 		return -1;
 	uplinks_update_again();
@@ -290,7 +311,7 @@ static struct event *add_signal(struct event_base *base, int signal, event_callb
 	return NULL;
 }
 
-static int run(struct options *options, const struct conf *conf, struct error *err)
+static int run(struct options *options, struct error *err)
 {
 	struct event *event[3] = {};
 	struct event_base *base;
@@ -315,7 +336,9 @@ static int run(struct options *options, const struct conf *conf, struct error *e
 	event[1] = add_signal(base, SIGINT, stop, base, err);
 	event[2] = add_signal(base, SIGHUP, reload, options, err);
 	if (event[0] && event[1] && event[2])
-		ret = serve(base, options, conf, ready_fd, err);
+		ret = serve(base, options, ready_fd, err);
+	if (apply_event)
+		event_free(apply_event);
 	control_close();
 	dnsmasq_close();
 	ports_close();
@@ -328,19 +351,19 @@ static int run(struct options *options, const struct conf *conf, struct error *e
 	return ret;
 }
 
-static int check(const struct conf *conf, const char *path, struct error *err)
+static int check(const char *path, struct error *err)
 {
 	struct event_base *base = event_base_new();
 	int ret;
 
 	if (!base)
 		return error_set(err, "cannot make an event loop");
-	ret = conf_check(conf, base, err);
+	ret = conf_check(&conf, base, err);
 	if (ret)
 		error_prefix(err, "%s", path);
 	else
 		printf("%s: nothing is wrong; networks: %zu, ports: %zu\n", path,
-		       json_array_size(conf->networks), json_array_size(conf->ports));
+		       json_array_size(conf.networks), json_array_size(conf.ports));
 	ports_close();
 	networks_close();
 	event_base_free(base);
@@ -349,21 +372,21 @@ static int check(const struct conf *conf, const char *path, struct error *err)
 
 static int start(struct options *options, struct error *err)
 {
-	static char path[PATH_MAX];
-	struct conf conf;
+	static char path[PATH_MAX], run_dir[PATH_MAX], state_dir[PATH_MAX];
 	int ret;
 
 	/* Later this may be another directory. */
 	if (options->config && realpath(options->config, path))
 		options->config = path;
 	ret = read_config(options, &conf, err);
+	strcpy(run_dir, conf.run_dir[0] ? conf.run_dir : DEFAULT_RUN_DIR);
+	strcpy(state_dir, conf.state_dir[0] ? conf.state_dir : DEFAULT_STATE_DIR);
 	if (!options->run_dir)
-		options->run_dir = conf.run_dir[0] ? conf.run_dir : DEFAULT_RUN_DIR;
+		options->run_dir = run_dir;
 	if (!options->state_dir)
-		options->state_dir = conf.state_dir[0] ? conf.state_dir : DEFAULT_STATE_DIR;
+		options->state_dir = state_dir;
 	if (!ret)
-		ret = options->check ? check(&conf, config_path(options), err) :
-				       run(options, &conf, err);
+		ret = options->check ? check(config_path(options), err) : run(options, err);
 	conf_free(&conf);
 	return ret;
 }

@@ -63,6 +63,17 @@ struct network *network_find(const char *name, struct error *err)
 }
 
 /**
+ * network_has_bridge() - is this the name of a network's bridge?
+ * @name: the name
+ */
+bool network_has_bridge(const char *name)
+{
+	const struct network *network = find(name);
+
+	return network && network->bridged;
+}
+
+/**
  * network_next() - walk through all networks
  * @network: the one before, or NULL
  *
@@ -256,6 +267,9 @@ static int set_mode(struct network *network, const char *mode, bool isolated,
 	network->isolated = isolated;
 	if (!network->bridged && strcmp(mode, "routed"))
 		return error_set(err, "'%s' is no mode of a network: use routed or bridged", mode);
+	if (network->bridged && port_find(network->name))
+		return error_set(err, "the network's bridge is to have its name, and there is a port %s",
+				 network->name);
 	if (isolated && !network->bridged)
 		return error_set(err, "guests of a routed network reach each other through the host only: --isolated is for --mode bridged");
 	return 0;
@@ -353,15 +367,16 @@ static void insert(struct network *network)
 /* In the host's network */
 static int open_network(const struct network *network, struct error *err)
 {
-	return network->bridged ? bridge_open(network, err) : route_open(network, err);
+	if (route_open(network, err))
+		return -1;
+	return network->bridged ? bridge_open(network, err) : 0;
 }
 
 static void close_network(const struct network *network)
 {
 	if (network->bridged)
 		bridge_close(network);
-	else
-		route_close(network);
+	route_close(network);
 }
 
 /**
@@ -378,19 +393,27 @@ int network_port(const struct port *port, struct error *err)
 	if (!port->config.network[0])
 		return 0;
 	network = network_find(port->config.network, err);
-	if (!network)
+	if (!network || (network->bridged && bridge_port(port, network, err)))
 		return -1;
-	return network->bridged ? bridge_port(port, network, err) :
-				  route_port(port, network, err);
+	return route_port(port, network, err);
 }
 
+/* Its bridge may be gone, or up again, or have another MTU, of which guests are told. */
 static void refresh(const struct network *network)
 {
+	struct port *port;
 	struct error err;
+	int ret;
 
-	if (open_network(network, &err))
+	if (!network->bridged)
+		return;
+	ret = open_network(network, &err);
+	for (port = port_of_network(network->name, NULL); port && !ret;
+	     port = port_of_network(network->name, port))
+		if (port->ifindex)
+			ret = network_port(port, &err);
+	if (ret)
 		log_error("network %s: %s", network->name, err.text);
-	/* The MTU of its bridge may be another one. */
 	dnsmasq_changed();
 }
 
@@ -413,7 +436,7 @@ void networks_interface_changed(const char *name)
 {
 	struct network *network = find(name);
 
-	if (network && network->bridged)
+	if (network)
 		refresh(network);
 }
 
@@ -431,7 +454,7 @@ static int check_bridge(const struct network *network, struct error *err)
 
 /**
  * network_add() - make a network
- * @json: an object with "name", "ipv4" or "ipv6" or both, and maybe "exclude"
+ * @json: an object with "name", "ipv4" or "ipv6" or both, and other options
  * @err: receives what is wrong
  *
  * Return: a description of it, or NULL, and then all is as before.
@@ -452,11 +475,10 @@ json_t *network_add(json_t *json, struct error *err)
 	}
 	if (state_save(STATE_NETWORK, network->name, config_json(network), err))
 		goto err_state;
-	if (open_network(network, err)) {
-		if (network->bridged)
-			bridge_close(network);
+	if (route_open(network, err))
 		goto err_state;
-	}
+	if (network->bridged && bridge_open(network, err))
+		goto err_open;
 	insert(network);
 	if (uplinks_update(err))
 		goto err_insert;
@@ -466,6 +488,7 @@ json_t *network_add(json_t *json, struct error *err)
 
 err_insert:
 	TAILQ_REMOVE(&networks, network, entry);
+err_open:
 	close_network(network);
 err_state:
 	state_remove(STATE_NETWORK, network->name, &ignored);
@@ -503,6 +526,7 @@ int network_check(json_t *json, struct error *err)
 int network_del(const char *name, struct error *err)
 {
 	struct network *network = network_find(name, err);
+	struct error ignored;
 	struct port *port;
 
 	if (!network)
@@ -516,16 +540,23 @@ int network_del(const char *name, struct error *err)
 				 name);
 	/* What is left if pvethd ends now is made again by the next one. */
 	TAILQ_REMOVE(&networks, network, entry);
-	if (uplinks_update(err) || state_remove(STATE_NETWORK, name, err)) {
-		insert(network);
-		uplinks_update_again();
-		return -1;
-	}
+	if (uplinks_update(err))
+		goto err_insert;
 	close_network(network);
+	if (state_remove(STATE_NETWORK, name, err))
+		goto err_open;
 	dnsmasq_changed();
 	log_info("network %s: deleted", network->name);
 	network_free(network);
 	return 0;
+
+err_open:
+	if (open_network(network, &ignored))
+		log_error("network %s: %s", name, ignored.text);
+err_insert:
+	insert(network);
+	uplinks_update_again();
+	return -1;
 }
 
 /* JSON has no numbers as large as IPv6 needs: the largest one means at least as many. */

@@ -49,6 +49,7 @@ static inline bool network_has(const struct network *network, enum family_index 
 }
 
 struct network *network_find(const char *name, struct error *err);
+bool network_has_bridge(const char *name);
 const struct network *network_next(const struct network *network);
 json_t *network_add(json_t *json, struct error *err);
 int network_check(json_t *json, struct error *err);
@@ -88,7 +89,6 @@ int uplink_check_publish(const struct port_config *config, struct error *err);
 int route_open(const struct network *network, struct error *err);
 void route_close(const struct network *network);
 int route_port(const struct port *port, const struct network *network, struct error *err);
-int router_set(const char *interface, bool proxy, struct error *err);
 
 /* bridge.c APIs: */
 int bridge_open(const struct network *network, struct error *err);

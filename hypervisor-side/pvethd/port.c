@@ -24,7 +24,7 @@ static TAILQ_HEAD(, port) ports = TAILQ_HEAD_INITIALIZER(ports);
 /* Their names, as a tree of tsearch(3) */
 static void *names;
 static struct event_base *base;
-static const char *run_dir;
+static const char *run_dir = "";
 
 /**
  * ports_base() - where events of ports are
@@ -280,22 +280,27 @@ static void port_is_gone(const struct port *port, struct error *err)
 		  config->name);
 }
 
+/* What is done is not done again: it would let another burst pass. */
 static int limit_port(struct port *port, struct error *err)
 {
 	const struct port_config *config = &port->config;
-	int ret;
+	int ret = 0;
 
-	if (port->limited)
-		return 0;
-	ret = rate_limit(port->ifindex, config->rate_in, config->rate_out, err);
-	port->limited = !ret;
+	if (!port->limited_in && config->rate_in)
+		ret = rate_limit_out(port->ifindex, config->rate_in, err);
+	if (ret)
+		return ret;
+	port->limited_in = true;
+	if (!port->limited_out && config->rate_out)
+		ret = rate_limit_in(port->ifindex, config->rate_out, err);
+	port->limited_out = !ret;
 	return ret;
 }
 
 static void port_refresh_network(struct port *port)
 {
-	struct error err;
-	int ret;
+	struct error err, limit_err;
+	const char *problem = "";
 
 	if (!port->filtered && filter_set(port, &err)) {
 		port_set_problem(port, err.text);
@@ -303,16 +308,17 @@ static void port_refresh_network(struct port *port)
 	} else {
 		port->filtered = true;
 	}
-	ret = limit_port(port, &err);
-	if (!ret)
-		ret = network_port(port, &err);
-	say_problem(port, port->route_problem, ret ? err.text : "");
-	if (ret)
+	if (limit_port(port, &limit_err))
+		problem = limit_err.text;
+	if (network_port(port, &err))
+		problem = err.text;
+	say_problem(port, port->route_problem, problem);
+	if (*problem)
 		event_add(port->retry, &retry_after);
 }
 
-/* Bring the port up to date with its interface. */
-static void port_refresh(struct port *port)
+/* Find the interface of the port, and make it if it is to be there. */
+static void port_refresh_interface(struct port *port)
 {
 	unsigned int old = port->ifindex;
 	struct error err;
@@ -331,25 +337,64 @@ static void port_refresh(struct port *port)
 		if (port->ifindex != old) {
 			port->wants_bridge = port->config.bridge[0];
 			port->filtered = false;
-			port->limited = false;
+			port->limited_in = false;
+			port->limited_out = false;
 			/* Its MTU may be known now. */
 			if (port->config.network[0])
 				dnsmasq_changed();
 		}
-	} else if (old || port->wants_link || ret != -ENODEV) {
+		return;
+	}
+	if (old || port->wants_link || ret != -ENODEV) {
 		if (ret == -ENODEV)
 			port_is_gone(port, &err);
 		port_set_problem(port, err.text);
 	}
-	/* Before there is a guest, who may not be friendly */
+	/* If there is no interface, or no module, the kernel will tell. */
+	if (port->wants_link ? kernel_has_ports() : ret != -ENODEV)
+		event_add(port->retry, &retry_after);
+}
+
+/* And what is to be done with it: before there is a guest, who may not be friendly, */
+static void port_refresh_rest(struct port *port)
+{
 	if (port->ifindex)
 		port_refresh_network(port);
 	port_serve(port);
 	if (port->ifindex && port->wants_bridge)
 		interface_try_bridge(port);
-	/* If there is no interface, or no module, the kernel will tell. */
-	if (ret && (port->wants_link ? kernel_has_ports() : ret != -ENODEV))
-		event_add(port->retry, &retry_after);
+}
+
+/* Bring the port up to date with its interface. */
+static void port_refresh(struct port *port)
+{
+	port_refresh_interface(port);
+	port_refresh_rest(port);
+}
+
+/* The same with all, which have their filters in one transaction: each takes the longer
+ * the more there are.
+ */
+static void refresh_all(void)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		port_refresh_interface(port);
+	filters_set();
+	TAILQ_FOREACH(port, &ports, entry)
+		port_refresh_rest(port);
+}
+
+/**
+ * port_next() - walk through all ports
+ * @port: the one before, or NULL
+ *
+ * Return: the first one, or the next one, or NULL.
+ */
+struct port *port_next(struct port *port)
+{
+	return port ? TAILQ_NEXT(port, entry) : TAILQ_FIRST(&ports);
 }
 
 /**
@@ -397,7 +442,8 @@ void ports_refresh(void)
 	networks_refresh();
 	uplinks_update_again();
 	TAILQ_FOREACH(port, &ports, entry)
-		port_filter_again(port);
+		port->filtered = false;
+	refresh_all();
 }
 
 static struct port *port_new(const struct port_config *config, struct error *err)
@@ -454,6 +500,9 @@ static int check_unique(const struct port_config *config, struct error *err)
 
 	if (port_find(config->name))
 		return error_set(err, "there is a port %s already", config->name);
+	if (network_has_bridge(config->name))
+		return error_set(err, "the bridge of network %s has this name already",
+				 config->name);
 	port = config->has_mac ? port_with_mac(config->mac) : NULL;
 	if (port)
 		return error_set(err, "port %s has this MAC address already", port->config.name);
@@ -548,7 +597,8 @@ struct port *port_add(struct port_config *config, struct error *err)
 	if (ram_make(&port->config, err))
 		goto err_link;
 	if (state_save(STATE_PORT, config->name, config_to_json(&port->config), err) ||
-	    filter_set(port, err) || clients_listen(port, err) || network_port(port, err))
+	    filter_set(port, err) || limit_port(port, err) || clients_listen(port, err) ||
+	    network_port(port, err))
 		goto err_state;
 	port->filtered = true;
 	insert(port);
@@ -652,7 +702,6 @@ static int port_load(json_t *json, struct error *err)
 	}
 	insert(port);
 	port->wants_link = true;
-	port_refresh(port);
 	return 0;
 }
 
@@ -666,10 +715,9 @@ void ports_module_loaded(void)
 {
 	struct port *port;
 
-	TAILQ_FOREACH(port, &ports, entry) {
+	TAILQ_FOREACH(port, &ports, entry)
 		port->wants_link = true;
-		port_refresh(port);
-	}
+	refresh_all();
 }
 
 /**
@@ -700,7 +748,10 @@ int ports_open(struct event_base *event_base, const char *dir, struct error *err
 {
 	base = event_base;
 	run_dir = dir;
-	return state_load(STATE_PORT, port_load, err);
+	if (state_load(STATE_PORT, port_load, err))
+		return -1;
+	refresh_all();
+	return 0;
 }
 
 /**

@@ -216,7 +216,8 @@ TAILQ_HEAD(client_list, client);
  * @filler: allocates the guest's RAM, or NULL
  * @filled: it has, just now
  * @filtered: the filter is in place, or there is to be none
- * @limited: its rates are limited as they are to be
+ * @limited_in: &port_config.rate_in is seen to
+ * @limited_out: &port_config.rate_out is
  * @filtered_out: frames that it has dropped: filters_count()
  * @retry: tries again what failed
  * @problem: what keeps a guest from being attached, or empty
@@ -240,7 +241,8 @@ struct port {
 	struct ram_filler *filler;
 	bool filled;
 	bool filtered;
-	bool limited;
+	bool limited_in;
+	bool limited_out;
 	uint64_t filtered_out[FILTER_REASONS];
 	struct event *retry;
 	char problem[ERROR_TEXT];
@@ -345,6 +347,7 @@ void interface_try_bridge(struct port *port);
 int ports_open(struct event_base *base, const char *run_dir, struct error *err);
 void ports_close(void);
 struct event_base *ports_base(void);
+struct port *port_next(struct port *port);
 struct port *port_find(const char *name);
 struct port *port_with_mac(const uint8_t *mac);
 struct port *port_with_address(const struct address *address);
@@ -362,6 +365,7 @@ void ports_module_loaded(void);
 
 /* filter.c APIs: */
 int filter_set(const struct port *port, struct error *err);
+void filters_set(void);
 void filter_remove(const struct port *port);
 void filter_deleted(const char *table, const char *chain);
 void filters_changed(void);

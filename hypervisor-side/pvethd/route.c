@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A port in a network, as the host's network has it: routed
+ * A port in a network, as the host's network has it
  *
- * The host has its address of the network on each of the ports, and a route to each
- * guest. It answers for the other guests (proxy ARP), so that one that takes them for
- * neighbours reaches them through the host as well. In IPv6 nobody is told that they
- * were neighbours.
+ * The host has its address of the network on each of the ports, or on the bridge that they
+ * are in, and a route to each guest. In routed mode it answers for the other guests (proxy
+ * ARP), so that one that takes them for neighbours reaches them through the host as well.
+ * In IPv6 nobody is told that they were neighbours.
  *
  * What is there already stays as it is: all of this may be done again at any time, as
  * it must when an interface was down, which costs it its routes.
@@ -41,7 +41,7 @@ static int set_all(const char *interface, int family, const struct setting *sett
 	return ret;
 }
 
-static int route_family(const struct port *port, const struct prefix *prefix,
+static int route_family(unsigned int ifindex, const struct prefix *prefix,
 			const struct address *host, const struct address *guest,
 			struct error *err)
 {
@@ -50,21 +50,14 @@ static int route_family(const struct port *port, const struct prefix *prefix,
 	if (guest->family == AF_INET6)
 		ret = forward_ipv6(err);
 	if (!ret)
-		ret = address_set(port->ifindex, host, prefix->length, false, err);
+		ret = address_set(ifindex, host, prefix->length, err);
 	if (!ret)
-		ret = route_set(port->ifindex, guest, host, err);
+		ret = route_set(ifindex, guest, host, err);
 	return ret;
 }
 
-/**
- * router_set() - have the host be a router where guests are, and guests be none
- * @interface: a port, or a bridge of ports
- * @proxy: it answers in IPv4 for whoever is somewhere else
- * @err: receives what is wrong
- *
- * Return: 0, or a negative errno.
- */
-int router_set(const char *interface, bool proxy, struct error *err)
+/* The host is a router there, and guests are none. */
+static int router_set(const char *interface, bool proxy, struct error *err)
 {
 	int ret;
 
@@ -121,7 +114,8 @@ void route_close(const struct network *network)
 
 /**
  * route_port() - have the host reach the guest of a port
- * @port: the port, whose interface is there. While it is down, this is only prepared.
+ * @port: the port, whose interface is there, in the network's bridge if it has one. While
+ *	that is down, this is only prepared.
  * @network: the port's network
  * @err: receives what is wrong
  *
@@ -130,14 +124,18 @@ void route_close(const struct network *network)
 int route_port(const struct port *port, const struct network *network, struct error *err)
 {
 	const struct port_config *config = &port->config;
+	struct link_info link;
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
-	ret = router_set(config->name, true, err);
-	for (i = 0; !ret && port->up && i < FAMILIES; i++)
+	ret = link_get(network->bridged ? network->name : config->name, &link, err);
+	if (!ret)
+		ret = router_set(network->bridged ? network->name : config->name,
+				 !network->bridged, err);
+	for (i = 0; !ret && link.up && i < FAMILIES; i++)
 		if (network_has(network, i))
-			ret = route_family(port, &network->pools[i].prefix, &network->host[i],
-					   &config->address[i], err);
+			ret = route_family(link.ifindex, &network->pools[i].prefix,
+					   &network->host[i], &config->address[i], err);
 	if (ret)
 		error_prefix(err, "cannot route to the guest");
 	return ret;

@@ -170,7 +170,6 @@ int bridge_add(const char *name, const uint8_t *mac, struct error *err)
 
 	nlh = link_request(buffer, RTM_NEWLINK, 0);
 	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
-	set_up(nlh);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
 	mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
 	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
@@ -196,7 +195,7 @@ static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct addres
 }
 
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
-		bool on_link, struct error *err)
+		struct error *err)
 {
 	char buffer[NETLINK_MESSAGE], text[ADDRESS_TEXT];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
@@ -212,7 +211,7 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 	put_address(nlh, IFA_LOCAL, address);
 	put_address(nlh, IFA_ADDRESS, address);
 	/* It is on other interfaces as well: nobody is to find it a duplicate. */
-	mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD | (on_link ? 0 : IFA_F_NOPREFIXROUTE));
+	mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
 	ret = rtnl_request(nlh, err);
 	if (ret) {
 		address_format(address, text);

@@ -79,7 +79,7 @@ static int spawn(const struct service *service, pid_t *pid)
 			 foreground ? (char *)"--log-facility=-" : NULL, NULL };
 	void (*on_hangup)(int signal);
 	posix_spawnattr_t attributes;
-	sigset_t defaults;
+	sigset_t defaults, hangup, mask;
 	int error;
 
 	snprintf(conf, sizeof(conf), CONF_OPTION "%s", service_path(service->name, ".conf"));
@@ -90,11 +90,19 @@ static int spawn(const struct service *service, pid_t *pid)
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGPIPE);
 	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-	/* Who asks it to read files anew before it can is not to end it. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+				 POSIX_SPAWN_SETSID);
+	/* Who asks it to read files anew before it can is not to end it. Our own signal is
+	 * kept meanwhile.
+	 */
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hangup, &mask);
+	posix_spawnattr_setsigmask(&attributes, &mask);
 	on_hangup = signal(SIGHUP, SIG_IGN);
 	error = posix_spawnp(pid, PROGRAM, NULL, &attributes, args, environ);
 	signal(SIGHUP, on_hangup);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	posix_spawnattr_destroy(&attributes);
 	return error;
 }

@@ -27,8 +27,13 @@
  */
 #define BURST_MS	20
 #define MIN_BURST	(2 * (64U << 10))
-/* So many milliseconds may a packet wait there. */
-#define WAIT_MS		50
+/* What waits there is of so many milliseconds more at most, and less if it goes on: for so
+ * long, in microseconds, but no less than the largest frame of an Ethernet takes, fq_codel
+ * lets packets wait (RFC 8290, which has these numbers).
+ */
+#define WAIT_MS		100
+#define TARGET_US	5000
+#define INTERVAL_US	100000
 
 /* The kernel's clock for rates ticks once in 64 ns: PSCHED_SHIFT */
 #define TICK_SHIFT	6
@@ -67,16 +72,34 @@ static struct nlmsghdr *request(char *buffer, uint16_t type, uint16_t flags, uns
 	return nlh;
 }
 
-static int limit_out(unsigned int ifindex, uint64_t octets, struct error *err)
+static int add_codel(unsigned int ifindex, uint64_t octets, uint64_t limit, struct error *err)
 {
-	struct tc_tbf_qopt tbf = { .rate = rate_spec(octets) };
-	uint64_t limit = octets * WAIT_MS / 1000 + burst_of(octets);
+	uint64_t frame_us = ETH_FRAME_LEN * 1000000ULL / octets;
+	uint64_t more = frame_us > TARGET_US ? frame_us - TARGET_US : 0;
 	char buffer[NETLINK_MESSAGE];
 	struct nlmsghdr *nlh;
 	struct nlattr *nest;
-	int ret;
 
-	tbf.limit = limit < UINT32_MAX ? limit : UINT32_MAX;
+	nlh = request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, ifindex,
+		      OUT_HANDLE | 1, OUT_CHILD, "fq_codel");
+	nest = mnl_attr_nest_start(nlh, TCA_OPTIONS);
+	mnl_attr_put_u32(nlh, TCA_FQ_CODEL_LIMIT, limit / ETH_FRAME_LEN);
+	mnl_attr_put_u32(nlh, TCA_FQ_CODEL_TARGET, TARGET_US + more);
+	mnl_attr_put_u32(nlh, TCA_FQ_CODEL_INTERVAL, INTERVAL_US + more);
+	mnl_attr_nest_end(nlh, nest);
+	return rtnl_request(nlh, err);
+}
+
+static int add_bucket(unsigned int ifindex, uint64_t octets, uint64_t limit, struct error *err)
+{
+	struct tc_tbf_qopt tbf = {
+		.rate = rate_spec(octets),
+		.limit = limit < UINT32_MAX ? limit : UINT32_MAX,
+	};
+	char buffer[NETLINK_MESSAGE];
+	struct nlmsghdr *nlh;
+	struct nlattr *nest;
+
 	nlh = request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, ifindex, TC_H_ROOT,
 		      OUT_HANDLE, "tbf");
 	nest = mnl_attr_nest_start(nlh, TCA_OPTIONS);
@@ -84,12 +107,21 @@ static int limit_out(unsigned int ifindex, uint64_t octets, struct error *err)
 	mnl_attr_put_u64(nlh, TCA_TBF_RATE64, octets);
 	mnl_attr_put_u32(nlh, TCA_TBF_BURST, burst_of(octets));
 	mnl_attr_nest_end(nlh, nest);
-	ret = rtnl_request(nlh, err);
-	if (ret)
-		return ret;
-	nlh = request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, ifindex,
-		      OUT_HANDLE | 1, OUT_CHILD, "fq_codel");
 	return rtnl_request(nlh, err);
+}
+
+int rate_limit_out(unsigned int ifindex, uint64_t bits, struct error *err)
+{
+	uint64_t octets = bits / 8;
+	uint64_t limit = octets * WAIT_MS / 1000 + burst_of(octets);
+	int ret;
+
+	ret = add_bucket(ifindex, octets, limit, err);
+	if (!ret)
+		ret = add_codel(ifindex, octets, limit, err);
+	if (ret)
+		error_prefix(err, "cannot limit what goes to the guest");
+	return ret;
 }
 
 static void put_police(struct nlmsghdr *nlh, uint64_t octets)
@@ -128,7 +160,7 @@ static struct nlmsghdr *filter_request(char *buffer, uint16_t type, uint16_t fla
 	return nlh;
 }
 
-static int limit_in(unsigned int ifindex, uint64_t octets, struct error *err)
+static int replace_police(unsigned int ifindex, uint64_t octets, struct error *err)
 {
 	char buffer[NETLINK_MESSAGE];
 	struct nlattr *nest, *actions;
@@ -153,15 +185,12 @@ static int limit_in(unsigned int ifindex, uint64_t octets, struct error *err)
 	return rtnl_request(nlh, err);
 }
 
-int rate_limit(unsigned int ifindex, uint64_t out, uint64_t in, struct error *err)
+int rate_limit_in(unsigned int ifindex, uint64_t bits, struct error *err)
 {
-	int ret = 0;
+	int ret;
 
-	if (out)
-		ret = limit_out(ifindex, out / 8, err);
-	if (!ret && in)
-		ret = limit_in(ifindex, in / 8, err);
+	ret = replace_police(ifindex, bits / 8, err);
 	if (ret)
-		error_prefix(err, "cannot limit rates");
+		error_prefix(err, "cannot limit what comes from the guest (is there a qdisc 'ingress'?)");
 	return ret;
 }

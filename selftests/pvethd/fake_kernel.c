@@ -9,7 +9,8 @@
  *	link NAME KIND QUEUES	an interface is made
  *	unlink NAME		an interface is deleted
  *	detach NAME		its guest is gone, as the kernel would have noticed
- *	fail CALL ERRNO		from now on attach, add, get, route or nft fails; 0: no more
+ *	fail CALL ERRNO		from now on attach, add, get, route, limit or nft fails; 0: no
+ *				more
  *	quiet ON		1: nothing is reported; 0: it is again
  *	changed			report that anything may have changed
  *	unload			the module is unloaded, and with it all its interfaces
@@ -20,10 +21,10 @@
  *	down NAME		it is down, and has lost its routes
  *	up NAME			it is up
  *	mac NAME HEX		it has this MAC address
+ *	mac-of NAME		its MAC address, in hex
  *	frames NAME N		so many frames of 1000 bytes came from the guest, and half
  *				as many to it were dropped
- *	network NAME		"ADDRESS/LENGTH" for each of its addresses, with a "+" if its
- *				prefix is reached there, "TO<FROM" for
+ *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
  *	rates NAME		"OUT IN": bits per second that it is limited to
  *	blocked			prefixes that are unreachable
@@ -72,7 +73,7 @@ static struct fake_link links[MAX_LINKS];
 static unsigned int last_ifindex = 100;
 static bool loaded = true;
 static bool quiet;
-static int fail_attach, fail_add, fail_get, fail_route, fail_nft;
+static int fail_attach, fail_add, fail_get, fail_route, fail_nft, fail_limit;
 static char blocked[1024];
 static struct event *command_event, *report_event, *flush_event;
 
@@ -230,6 +231,7 @@ int bridge_add(const char *name, const uint8_t *mac, struct error *err)
 		return fail(fail_add, err);
 	make_link(name, BRIDGE_KIND, 1, 1500);
 	memcpy(find(name)->info.mac, mac, sizeof(find(name)->info.mac));
+	find(name)->info.up = false;
 	return 0;
 }
 
@@ -257,17 +259,15 @@ static void remember(char *list, size_t size, const char *word)
 }
 
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
-		bool on_link, struct error *err)
+		struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
 	struct prefix prefix = { *address, length };
-	char text[PREFIX_TEXT + 1];
+	char text[PREFIX_TEXT];
 
 	if (!link || fail_route)
 		return fail(link ? fail_route : ENODEV, err);
 	prefix_format(&prefix, text);
-	if (on_link)
-		strcat(text, "+");
 	remember(link->addresses, sizeof(link->addresses), text);
 	return 0;
 }
@@ -317,15 +317,24 @@ int route_unblock(const struct prefix *prefix, struct error *err)
 	return 0;
 }
 
-int rate_limit(unsigned int ifindex, uint64_t out, uint64_t in, struct error *err)
+static int limit(unsigned int ifindex, bool out, uint64_t bits, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
 
-	if (!link || fail_route)
-		return fail(link ? fail_route : ENODEV, err);
-	link->rate_out = out;
-	link->rate_in = in;
+	if (!link || fail_limit)
+		return fail(link ? fail_limit : ENODEV, err);
+	*(out ? &link->rate_out : &link->rate_in) = bits;
 	return 0;
+}
+
+int rate_limit_out(unsigned int ifindex, uint64_t bits, struct error *err)
+{
+	return limit(ifindex, true, bits, err);
+}
+
+int rate_limit_in(unsigned int ifindex, uint64_t bits, struct error *err)
+{
+	return limit(ifindex, false, bits, err);
 }
 
 int setting_set(int family, const char *interface, const char *name, bool on,
@@ -542,6 +551,8 @@ static void set_failure(const char *call, int error)
 		fail_add = error;
 	else if (!strcmp(call, "route"))
 		fail_route = error;
+	else if (!strcmp(call, "limit"))
+		fail_limit = error;
 	else if (!strcmp(call, "nft"))
 		fail_nft = error;
 	else
@@ -593,6 +604,11 @@ static bool link_command(const char *command, struct fake_link *link, const char
 			if (sscanf(arg + 2 * i, "%2hhx", &link->info.mac[i]) != 1)
 				abort();
 		report(REPORT_CHANGED);
+	} else if (!strcmp(command, "mac-of")) {
+		for (i = 0; i < sizeof(link->info.mac); i++)
+			printf("%02x", link->info.mac[i]);
+		puts("");
+		return true;
 	} else if (!strcmp(command, "network")) {
 		printf("%s %s %s\n", link->addresses, link->routes, link->settings);
 		return true;

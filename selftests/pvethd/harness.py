@@ -151,6 +151,7 @@ class Daemon:
         for pid in filter(None, self.dnsmasq_pids()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+                wait_for(lambda pid=pid: not os.path.exists(f'/proc/{pid}'), 'the end of dnsmasq')
 
     def log(self):
         with open(self.log_path, encoding='utf-8') as log:

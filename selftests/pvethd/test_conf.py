@@ -49,6 +49,38 @@ def test_check(daemon):
                 [False, False], 'directories')
 
 
+def test_order(daemon):
+    """configuration: who asks for an address has it, wherever it is in the file"""
+    wanted = 'port last { network = tiny\n ipv4 = 10.1.0.%d }\n'
+    daemon.start()
+    for address in range(2, 7):
+        daemon.configure('network tiny { ipv4 = 10.1.0.0/29 }\n' +
+                         ''.join(f'port a{n} {{ network = tiny }}\n' for n in range(4)) +
+                         wanted % address)
+        check(daemon, open(daemon.config, encoding='utf-8').read(), 0)
+        daemon.reload()
+        check_equal(daemon.show('last')['ipv4'], f'10.1.0.{address}', 'address')
+        for name in ('last', 'a0', 'a1', 'a2', 'a3'):
+            daemon.ctl('del', name)
+
+
+def test_configured_later(daemon):
+    """configuration: what cannot be had yet is had when it can, and said once"""
+    daemon.configure('network blue { ipv4 = 10.1.0.0/24\n uplink = eth0 }\n'
+                     'port vm1 { network = blue }\nport vm2 { bridge = br0 }\nport vm3 { }')
+    daemon.start()
+    check_equal([port['name'] for port in daemon.list()], ['vm3'], 'ports')
+    daemon.kernel('link br0 bridge 1')
+    wait_for(lambda: [port['name'] for port in daemon.list()] == ['vm2', 'vm3'], 'vm2')
+    daemon.kernel('link eth0 dummy 1')
+    wait_for(lambda: [port['name'] for port in daemon.list()] == ['vm1', 'vm2', 'vm3'], 'vm1')
+    check_equal(daemon.log().count('the uplink eth0'), 1, 'complaints')
+    # An option that is given no more is another one.
+    daemon.configure('network blue { ipv4 = 10.1.0.0/24 }')
+    daemon.reload()
+    check_contains(daemon.log(), "another 'uplink' for network blue")
+
+
 def test_example(daemon):
     """check: the example is a good file, as it comes and with all that is in it"""
     path = os.path.join(os.path.dirname(__file__), '../../hypervisor-side/pvethd/pvethd.conf')
@@ -68,10 +100,19 @@ def test_bad_files(daemon):
         'network n { queues = 1 }': ":1: no such option 'queues'",
         'network n {\n nat = maybe\n}': ":2: invalid boolean value for option 'nat'",
         'port vm1 {\n queues = 2': ":3: a section has no end: '}' is missing",
-        'port vm1 { }\n/* what': ': it ends in the middle of something',
-        'port vm1 { }\0port vm2 { queues = 99 }': ': it ends in the middle of something',
-        'port vm1 { mode = "window': ':',
-        'port': ':',
+        'port vm1 { }\n/* what': ':2: what begins here with / has no end',
+        'port vm1 { }\0port vm2 { queues = 99 }': ': it has a character that is none',
+        '\nport vm1 { mode = "window': ':2: what begins here with " has no end',
+        'port': ":2: missing opening brace for section 'port'",
+        # Lines are counted, whatever is in them.
+        '# one\n// two\n/* three\nfour */ port vm1 { queues = 1 # five\n queues = "99" }':
+            ":5: port vm1: queues: '99' is not a number",
+        'port vm1 { memory-dir = "/a#b//c" mode = direct memory = 64M machine = x }':
+            ":1: port vm1: 'x' is no machine type",
+        'port vm1 { }\nport|mtu = 9000': ":2: '|' is in no word",
+        'port vm1 { bridge = "../x" }': ":1: port vm1: '../x' cannot name a bridge",
+        'network br7 { ipv4 = 10.0.0.0/24\nmode = bridged }\nport br7 { }':
+            ': port br7: the bridge of network br7 has this name already',
         'port { }': ":1: missing title for section 'port'",
         'port a/b { }': ":1: port a/b: 'a/b' cannot name a port",
         'port vm1 { }\nport vm1 { }': ":2: found duplicate title 'vm1'",

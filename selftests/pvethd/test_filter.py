@@ -8,7 +8,7 @@ from test_network import add_network, show_network
 PORT = ('vm1', '--network', 'blue', '--mac', '02:00:00:00:00:01', '--ipv4', '10.1.0.7',
         '--ipv6', 'fd00:1::7')
 LOCAL = '0xfe80000000000000'
-HOST_LOCAL = 'fe80::200:ff:fe00:0'
+OWN_LOCAL = '0xfe80000000000000000000fffe000001'
 HOST_NUMBER = '0xfe80000000000000020000fffe000000'
 GLOBAL = '0xfd000001000000000000000000000007'
 
@@ -43,19 +43,30 @@ def test_filter(daemon):
                             'goto drop/dhcp', 'jump common', 'ip saddr 10.1.0.7 accept'],
                 'rules')
     probe = 'ip6 saddr :: icmpv6 type nd-neighbor-solicit'
-    check_equal([rule for rule in found if 'ip6 saddr' in rule],
-                ['ip6 saddr fd00:1::7 accept', f'{probe} @th,64,128 {GLOBAL} accept',
-                 'ip6 saddr fe80::ff:fe00:1 accept', f'ip6 saddr {HOST_LOCAL} goto drop/ipv6',
-                 'ip6 saddr @guests goto drop/ipv6',
-                 'ip6 saddr fe80::/64 update @local/vm1 { ip6 saddr } accept',
+    advert = 'icmpv6 type nd-neighbor-advert'
+    source = f'meta protocol ip6 @nh,64,64 {LOCAL} @nh,64,128'
+    kept = '@local/vm1'
+    check_equal(found[-16:],
+                [f'{source} {HOST_NUMBER} goto drop/ipv6',
+                 f'{source} != {OWN_LOCAL} @nh,64,128 @guests goto drop/ipv6',
+                 f'{advert} @th,64,128 {HOST_NUMBER} goto drop/ndp',
                  f'{probe} @th,64,128 {HOST_NUMBER} goto drop/ipv6',
-                 f'{probe} @th,64,64 {LOCAL} accept'], 'rules for IPv6 sources')
-    check_contains(';'.join(found), 'arp saddr ip 10.1.0.7 accept',
-                   f'nd-neighbor-advert @th,64,64 != {LOCAL} @th,64,128 != {GLOBAL} '
-                   'goto drop/ndp', 'meta protocol ip6 goto drop/ipv6')
+                 f'{advert} @th,64,128 != {OWN_LOCAL} @th,64,128 @guests goto drop/ndp',
+                 f'{probe} @th,64,128 != {OWN_LOCAL} @th,64,128 @guests goto drop/ipv6',
+                 f'{probe} @th,64,128 {OWN_LOCAL} accept',
+                 f'{source} != {OWN_LOCAL} update {kept} {{ @nh,64,128 }}',
+                 f'{advert} @th,64,64 {LOCAL} @th,64,128 != {OWN_LOCAL} '
+                 f'@th,64,128 != {kept} goto drop/ndp',
+                 f'{probe} @th,64,64 {LOCAL} update {kept} {{ @th,64,128 }} accept',
+                 f'{advert} @th,64,64 != {LOCAL} @th,64,128 != {GLOBAL} goto drop/ndp',
+                 'ip6 saddr fd00:1::7 accept', f'{probe} @th,64,128 {GLOBAL} accept',
+                 'ip6 saddr fe80::ff:fe00:1 accept', f'@nh,64,128 {kept} accept',
+                 'meta protocol ip6 goto drop/ipv6'], 'rules for IPv6')
+    check_contains(';'.join(found), 'arp saddr ip 10.1.0.7 accept')
     # The host's address is one of its interface, which may change.
     daemon.kernel('mac vm1 020000000002')
-    wait_for(lambda: 'ip6 saddr fe80::ff:fe00:2 goto drop/ipv6' in rules(daemon, 'vm1'),
+    other = HOST_NUMBER.replace('020000fffe000000', '000000fffe000002')
+    wait_for(lambda: f'{advert} @th,64,128 {other} goto drop/ndp' in rules(daemon, 'vm1'),
              "the host's other address")
     # One of the families
     add_network(daemon, 'red', '--ipv6', 'fd00:2::/64')

@@ -21,6 +21,10 @@ def show_network(daemon, name):
     return json.loads(daemon.ctl('network', 'show', name, '--json').stdout)
 
 
+def blocked(daemon):
+    return [word for word in daemon.kernel('blocked').split() if word[0] != '-']
+
+
 def ask(daemon, **request):
     """What pvethd answers: faster than by pvethctl."""
     return json.loads(daemon.request(json.dumps(request).encode() + b'\n'))
@@ -255,7 +259,7 @@ def test_routes(daemon):
     for name in 'vm1', 'vm2':
         daemon.ctl('del', name)
     daemon.ctl('network', 'del', 'blue')
-    check_equal([word for word in daemon.kernel('blocked').split() if word[0] != '-'],
+    check_equal(blocked(daemon),
                 ['fd00:2::/64'], 'prefixes that are unreachable')
 
 
@@ -395,41 +399,63 @@ def test_bridged(daemon):
     check_contains(daemon.ctl('network', 'show', 'red').stdout, 'bridged, ports isolated')
     one = daemon.add('vm1', '--network', 'blue')
     daemon.add('vm2', '--network', 'red')
+    check_equal(blocked(daemon), ['10.1.0.0/24', 'fd00:1::/64', '10.2.0.0/24'], 'prefixes')
 
     def check():
         wait_for(lambda: daemon.kernel('master vm1') == 'blue', 'vm1 in its bridge')
         wait_for(lambda: daemon.kernel('master vm2') == 'red isolated', 'vm2 in its bridge')
-        wait_for(lambda: {'10.1.0.1/24+', 'fd00:1::1/64+', 'IPv4.forwarding=1',
-                          'IPv4.proxy_arp=0', 'IPv6.accept_ra=0'} <=
+        wait_for(lambda: {'10.1.0.1/24', 'fd00:1::1/64', f'{one["ipv4"]}<10.1.0.1',
+                          f'{one["ipv6"]}<fd00:1::1', 'IPv4.forwarding=1', 'IPv4.proxy_arp=0',
+                          'IPv6.accept_ra=0', 'IPv6.addr_gen_mode=0'} <=
                  set(daemon.kernel('network blue').split()), 'network of the bridge')
 
     check()
     check_equal(daemon.kernel('network vm1').split(), [], 'routes of a port in a bridge')
-    check_equal(daemon.kernel('blocked'), '', 'prefixes')
     wait_for(lambda: 'tag:blue,option:mtu,1500' in daemon.dnsmasq_file('options'), 'options')
     check_contains(daemon.dnsmasq_file('dhcp.conf'), 'fd00:1::,static,64,')
     check_contains(daemon.ctl('show', 'vm1').stdout, one['ipv4'])
+    # Isolated ones do not reach each other through the host either.
+    check_contains(daemon.kernel('rules guest/vm2'),
+                   'ip daddr 10.2.0.0/24 ip daddr != 10.2.0.1 goto drop/other')
+    check_equal('drop/other' in daemon.kernel('rules guest/vm1'), False, 'isolation')
     # Whatever becomes of them, they are there again.
     daemon.kernel('unlink blue')
+    check()
+    daemon.kernel('down blue')
+    check_equal(any('<' in word for word in daemon.kernel('network blue').split()), False,
+                'routes while it is down')
+    daemon.kernel('up blue')
     check()
     daemon.kernel('unlink vm2')
     daemon.kernel('link vm2 pveth 1')
     check()
+    # What the filter keeps from the guest is the address that the bridge has: a bridge of
+    # another is not taken for ours.
+    host = network_local(daemon, 'blue')
+    check_contains(daemon.kernel('rules guest/vm1'), f'nd-neighbor-advert @th,64,128 {host} ')
     daemon.kill()
-    daemon.start('link red bridge 1')
-    check()
-    # The filter keeps the address of the bridge from the guest, whoever makes it.
-    rules = daemon.kernel('rules guest/vm1')
+    daemon.start('link blue bridge 1')
+    wait_for(lambda: 'an interface blue that pvethd has not made' in daemon.log(), 'a complaint')
+    check_equal(daemon.kernel('master vm1'), 'none', 'master')
     daemon.kernel('unlink blue')
     check()
-    daemon.kernel('flush port/vm1')
-    wait_for(lambda: daemon.kernel('rules port/vm1') != 'none', 'the filter')
-    check_equal(daemon.kernel('rules guest/vm1'), rules, 'filter')
+    check_equal(network_local(daemon, 'blue'), host, 'address of a bridge that is made anew')
     for name in 'vm1', 'vm2':
         daemon.ctl('del', name)
     daemon.ctl('network', 'del', 'blue')
     check_equal(daemon.kernel('show blue'), 'none', 'bridge of a network that is gone')
-    daemon.kernel('link green bridge 1')
+    check_equal(blocked(daemon), ['10.2.0.0/24'], 'prefixes')
+
+
+def network_local(daemon, name):
+    """The link-local address of a bridge, as a number"""
+    mac = bytes.fromhex(daemon.kernel(f'mac-of {name}'))
+    return '0xfe80000000000000' + (bytes([mac[0] ^ 2]) + mac[1:3] + b'\xff\xfe' + mac[3:]).hex()
+
+
+def test_bad_bridges(daemon):
+    """network: what cannot be in bridged mode is refused, and leaves nothing"""
+    daemon.start('link green bridge 1')
     bad = {
         ('green', '--mode', 'bridged'): 'there is an interface green already',
         ('blue', '--mode', 'flat'): "'flat' is no mode of a network: use routed or bridged",
@@ -438,12 +464,12 @@ def test_bridged(daemon):
     for (name, *args), says in bad.items():
         answer = daemon.ctl('network', 'add', name, '--ipv4', '10.3.0.0/24', *args, fails=True)
         check_contains(answer.stderr, says)
-    for fails in 'fail add 12', 'fail route 12':
-        daemon.kernel(fails)
-        answer = daemon.ctl('network', 'add', 'blue', '--ipv4', '10.3.0.0/24', '--mode', 'bridged',
-                            fails=True)
-        check_contains(answer.stderr, 'the bridge blue: ')
-        check_equal(daemon.kernel('show blue'), 'none', 'bridge that is not wanted')
-        daemon.kernel(fails.replace('12', '0'))
-    check_equal([network['name'] for network in json.loads(
-        daemon.ctl('network', 'list', '--json').stdout)], ['red'], 'networks')
+    daemon.kernel('fail add 12')
+    answer = daemon.ctl('network', 'add', 'blue', '--ipv4', '10.3.0.0/24', '--mode', 'bridged',
+                        fails=True)
+    check_contains(answer.stderr, 'the bridge blue: ')
+    check_equal([daemon.kernel('show blue'), blocked(daemon)], ['none', []],
+                'what is not wanted')
+    daemon.kernel('fail add 0')
+    check_equal(json.loads(daemon.ctl('network', 'list', '--json').stdout), [], 'networks')
+    add_network(daemon, 'blue', '--ipv4', '10.3.0.0/24', '--mode', 'bridged')
