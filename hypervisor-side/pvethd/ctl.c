@@ -41,7 +41,7 @@ static const char usage[] =
 "       pvethctl network show [NAME]    all that is known of a network, or of all\n"
 "\n"
 "Options of add:\n"
-"  --network NETWORK    give the guest addresses of this network, and route them\n"
+"  --network NETWORK    give the guest addresses of this network, and routes\n"
 "  --ipv4 ADDRESS       the one that it is to have [one that is free]\n"
 "  --ipv6 ADDRESS       the same\n"
 "  --allow WHAT         in a network: let the guest send vlan (tagged frames),\n"

@@ -9,7 +9,7 @@
  * anew with each port: with addresses instead, it advertises no router.
  *
  * They outlive pvethd, and the next one goes on with them. All that they are told is in
- * files in RUN_DIR/dnsmasq, which are made of networks and ports, and of nothing else.
+ * files in RUN_DIR/dnsmasq, which are made of networks, their bridges, and ports.
  */
 #include <errno.h>
 #include <limits.h>

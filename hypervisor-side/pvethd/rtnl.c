@@ -210,7 +210,7 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 	ifa->ifa_index = ifindex;
 	put_address(nlh, IFA_LOCAL, address);
 	put_address(nlh, IFA_ADDRESS, address);
-	/* It is on other interfaces as well: nobody is to find it a duplicate. */
+	/* It may be on other interfaces as well: nobody is to find it a duplicate. */
 	mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
 	ret = rtnl_request(nlh, err);
 	if (ret) {
