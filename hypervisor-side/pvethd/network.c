@@ -398,9 +398,13 @@ int network_port(const struct port *port, struct error *err)
 	return route_port(port, network, err);
 }
 
-/* Its bridge may be gone, or up again, or have another MTU, of which guests are told. */
-static void refresh(const struct network *network)
+/* Its bridge may be gone, or up again, or have another MTU, of which guests are told. Most
+ * of what is heard of it is of ports that come and go.
+ */
+static void refresh(struct network *network)
 {
+	struct network_bridge bridge = {};
+	struct link_info link;
 	struct port *port;
 	struct error err;
 	int ret;
@@ -408,12 +412,22 @@ static void refresh(const struct network *network)
 	if (!network->bridged)
 		return;
 	ret = open_network(network, &err);
+	if (!ret)
+		ret = link_get(network->name, &link, &err);
+	if (!ret)
+		bridge = (struct network_bridge){ link.ifindex, link.mtu, link.up };
+	if (!ret && bridge.ifindex == network->bridge.ifindex && bridge.up == network->bridge.up &&
+	    bridge.mtu == network->bridge.mtu)
+		return;
+	network->bridge = bridge;
 	for (port = port_of_network(network->name, NULL); port && !ret;
 	     port = port_of_network(network->name, port))
 		if (port->ifindex)
 			ret = network_port(port, &err);
-	if (ret)
+	if (ret) {
 		log_error("network %s: %s", network->name, err.text);
+		network->bridge.ifindex = 0;
+	}
 	dnsmasq_changed();
 }
 
@@ -422,7 +436,7 @@ static void refresh(const struct network *network)
  */
 void networks_refresh(void)
 {
-	const struct network *network;
+	struct network *network;
 
 	TAILQ_FOREACH(network, &networks, entry)
 		refresh(network);

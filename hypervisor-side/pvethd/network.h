@@ -12,12 +12,25 @@
 #define MAX_DOMAIN	253
 
 /**
+ * struct network_bridge - the bridge of a network, as it was last seen
+ * @ifindex: its interface, or 0
+ * @mtu: its MTU
+ * @up: it is up
+ */
+struct network_bridge {
+	unsigned int ifindex;
+	unsigned int mtu;
+	bool up;
+};
+
+/**
  * struct network - a network
  * @entry: in the list of networks
  * @name: its name
  * @domain: that its ports' names are in, or empty
  * @bridged: its ports are in a bridge, which has its name
  * @isolated: and do not reach each other there
+ * @bridge: that bridge
  * @uplink: the interface that is its way out, or empty
  * @nat: addresses are translated there, by enum family_index
  * @excluded: ranges of addresses that no port gets, as an array of strings
@@ -31,6 +44,7 @@ struct network {
 	char domain[MAX_DOMAIN + 1];
 	bool bridged;
 	bool isolated;
+	struct network_bridge bridge;
 	char uplink[IFNAMSIZ];
 	bool nat[FAMILIES];
 	json_t *excluded;
