@@ -309,6 +309,8 @@ hash_of() {
 	local number=$((20000 + RANDOM % 10000)) from=$interface to=$port sender receiver reader
 
 	[ "$1" = 1 ] || from=$port to=$interface
+	# What an earlier one has said is not to be taken for this one's.
+	rm -f "$TMPDIR"/{sent,came,reader}
 	on "$1" "$(hashes "$from" $number)" >"$TMPDIR/sent" &
 	sender=$!
 	on "$2" "$(hashes "$to" $number)" >"$TMPDIR/came" &
