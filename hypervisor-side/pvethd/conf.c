@@ -244,7 +244,8 @@ static int strip_comments(struct text *text, const char *path, struct error *err
 		if (comment || *p == '"' || *p == '\'')
 			end = end_of(p);
 		if (!end)
-			return error_set(err, "%s:%u: what begins here with %c has no end", path, line, *p);
+			return error_set(err, "%s:%u: what begins here with %c has no end", path,
+					 line, *p);
 		for (; p < end; p++) {
 			if (*p == '\n')
 				line++;
@@ -350,8 +351,9 @@ int conf_check(const struct conf *conf, struct event_base *event_base, struct er
 			return -1;
 		}
 	}
-	return check_ports(conf, true, event_base, err) || check_ports(conf, false, event_base, err) ?
-		       -1 : 0;
+	if (check_ports(conf, true, event_base, err))
+		return -1;
+	return check_ports(conf, false, event_base, err);
 }
 
 /* What was said since the file was read, so that it is said once */

@@ -172,9 +172,9 @@ static void write_link_local(FILE *file, const struct port_config *config,
 {
 	const struct address own = link_local(config->mac);
 	char mine[NUMBER_TEXT], number[NUMBER_TEXT];
-	const char *name = config->name;
-	bool any = config->allow & ALLOW_LINK_LOCAL;
+	char kept[sizeof("@" LOCAL) + IFNAMSIZ];
 
+	snprintf(kept, sizeof(kept), "@" LOCAL "%s", config->name);
 	number_of(&own, mine);
 	number_of(host, number);
 	add_rule(file, config, LOCAL_SOURCE LOCAL_HALF SOURCE "%s goto drop/ipv6", number);
@@ -185,16 +185,17 @@ static void write_link_local(FILE *file, const struct port_config *config,
 	add_rule(file, config, ADVERTISES TARGET "!= %s " TARGET "@guests goto drop/ndp", mine);
 	add_rule(file, config, PROBES TARGET "!= %s " TARGET "@guests goto drop/ipv6", mine);
 	add_rule(file, config, PROBES TARGET "%s accept", mine);
-	if (any) {
+	if (config->allow & ALLOW_LINK_LOCAL) {
 		add_rule(file, config, PROBES LOCAL_TARGET LOCAL_HALF "accept");
 		return;
 	}
-	add_rule(file, config, LOCAL_SOURCE LOCAL_HALF SOURCE "!= %s update @" LOCAL "%s { " SOURCE "}",
-		 mine, name);
-	add_rule(file, config, ADVERTISES LOCAL_TARGET LOCAL_HALF TARGET "!= %s " TARGET "!= @" LOCAL "%s goto drop/ndp",
-		 mine, name);
-	add_rule(file, config, PROBES LOCAL_TARGET LOCAL_HALF "update @" LOCAL "%s { " TARGET "} accept",
-		 name);
+	add_rule(file, config, LOCAL_SOURCE LOCAL_HALF SOURCE "!= %s update %s { " SOURCE "}",
+		 mine, kept);
+	add_rule(file, config,
+		 ADVERTISES LOCAL_TARGET LOCAL_HALF TARGET "!= %s " TARGET "!= %s goto drop/ndp",
+		 mine, kept);
+	add_rule(file, config, PROBES LOCAL_TARGET LOCAL_HALF "update %s { " TARGET "} accept",
+		 kept);
 }
 
 static void write_ipv6(FILE *file, const struct port_config *config,
