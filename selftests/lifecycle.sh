@@ -284,6 +284,9 @@ needs_no_root() {
 	[ "$(stat -c %U /run/pveth/pvt0.sock /dev/shm/pveth-pvt0.ram | uniq)" = daemon ]
 	nft list chain netdev pveth guest/pvt0
 	wait_for 30 host_knows pvt0.pvt 10.80.0.1
+	# What has its packets from guests may do with them what it must, and no more: net_admin,
+	# net_raw and net_bind_service.
+	grep '^CapEff:[[:space:]]*0*3400$' "/proc/$(cat /run/pveth/dnsmasq/dhcp.pid)/status"
 	host pvethctl del pvt0
 	[ ! -e /dev/shm/pveth-pvt0.ram ]
 	# The next guest is attached, memory pinned and all.

@@ -27,6 +27,9 @@ static int make(const struct network *network, const uint8_t *mac, struct link_i
 		ret = link_get(network->name, link, err);
 	if (!ret)
 		ret = link_set(link->ifindex, 0, err);
+	/* One that is down would be taken for one that is to be. */
+	if (ret)
+		bridge_close(network);
 	return ret;
 }
 
@@ -63,10 +66,12 @@ void bridge_close(const struct network *network)
 {
 	struct link_info link;
 	struct error err;
+	uint8_t mac[6];
 	int ret;
 
+	network_mac(network, mac);
 	ret = link_get(network->name, &link, &err);
-	if (!ret && !strcmp(link.kind, BRIDGE_KIND))
+	if (!ret && !strcmp(link.kind, BRIDGE_KIND) && !memcmp(link.mac, mac, sizeof(mac)))
 		ret = link_del(link.ifindex, &err);
 	if (ret && ret != -ENODEV)
 		log_error("cannot delete the bridge %s: %s", network->name, err.text);

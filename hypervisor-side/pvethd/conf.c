@@ -235,9 +235,9 @@ static int strip_comments(struct text *text, const char *path, struct error *err
 		return error_set(err, "%s: it has a character that is none (0)", path);
 	for (p = text->string; *p; p = end) {
 		end = p + 1;
-		/* Within a word they are none. */
-		comment = is_comment(p) &&
-			  (p == text->string || strchr(" \t\r\n={},", p[-1]));
+		/* Within a word a slash begins none. */
+		comment = is_comment(p) && (*p == '#' || p == text->string ||
+					    strchr(" \t\r\n={},\"'", p[-1]));
 		if (*p == '|')
 			return error_set(err, "%s:%u: '|' is in no word of this file that is not quoted",
 					 path, line);
@@ -358,7 +358,6 @@ int conf_check(const struct conf *conf, struct event_base *event_base, struct er
 
 /* What was said since the file was read, so that it is said once */
 static json_t *said;
-static bool failed;
 
 static void __attribute__((format(printf, 1, 2)))
 complain(const char *fmt, ...)
@@ -379,15 +378,17 @@ complain(const char *fmt, ...)
 
 /* What nobody has unless he was given it */
 static const char * const given_only[] = {
-	"exclude", "dns_domain", "uplink", "nat", "nat66", "isolated",
+	"mode", "exclude", "dns_domain", "uplink", "nat", "nat66", "isolated", "network", "memory",
 	"allow", "publish", "rate_in", "rate_out", "bridge", "socket_user", "socket_group",
 };
 
 static bool is_nothing(json_t *value)
 {
+	const char *text = json_string_value(value);
+
 	return !value || json_is_false(value) ||
 	       (json_is_array(value) && !json_array_size(value)) ||
-	       (json_is_string(value) && !*json_string_value(value));
+	       (text && (!*text || !strcmp(text, "routed") || !strcmp(text, "window")));
 }
 
 /* Returns what @wanted has otherwise than @present, or NULL. */
@@ -418,7 +419,8 @@ static void compare(const char *what, json_t *wanted, json_t *present)
 			 key, what, name_of(wanted));
 }
 
-static void apply_network(json_t *json)
+/* Returns whether it is there. */
+static bool apply_network(json_t *json)
 {
 	struct network *network;
 	json_t *present;
@@ -426,13 +428,12 @@ static void apply_network(json_t *json)
 
 	network = network_find(name_of(json), &err);
 	present = network ? network_to_json(network) : network_add(json, &err);
-	if (!present) {
+	if (!present)
 		complain("network %s: %s", name_of(json), err.text);
-		failed = true;
-	} else if (network) {
+	else if (network)
 		compare("network", json, present);
-	}
 	json_decref(present);
+	return present;
 }
 
 /* With the values of @json as state files have them */
@@ -448,7 +449,7 @@ static json_t *canonical(json_t *json, const struct port_config *config)
 	return wanted;
 }
 
-static void apply_port(json_t *json)
+static bool apply_port(json_t *json)
 {
 	json_t *wanted, *present;
 	struct port_config config;
@@ -456,45 +457,55 @@ static void apply_port(json_t *json)
 	struct port *port;
 
 	if (config_from_json(json, &config, &err))
-		return;
+		return true;
 	port = port_find(config.name);
 	if (!port) {
-		if (!port_add(&config, &err)) {
+		port = port_add(&config, &err);
+		if (!port)
 			complain("port %s: %s", config.name, err.text);
-			failed = true;
-		}
-		return;
+		return port;
 	}
 	wanted = canonical(json, &config);
 	present = config_to_json(&port->config);
 	compare("port", wanted, present);
 	json_decref(wanted);
 	json_decref(present);
+	return true;
+}
+
+static bool apply_asking(json_t *json)
+{
+	return asks(json) && apply_port(json);
+}
+
+/* Those that are there are wanted no more. */
+static void apply_all(json_t *array, bool (*apply)(json_t *json))
+{
+	size_t i = 0;
+
+	while (i < json_array_size(array)) {
+		if (apply(json_array_get(array, i)))
+			json_array_remove(array, i);
+		else
+			i++;
+	}
 }
 
 /**
  * conf_apply() - make the networks and ports that are not there yet
- * @conf: what the file says
+ * @conf: what the file says; those that could not be made are left in it
  *
- * What keeps one of them from being made is in the log, once; the others are made.
+ * What keeps one of them from being made is in the log, once; the others are made. One
+ * that is there, and is deleted then, stays deleted.
  *
  * Return: whether all are there.
  */
-bool conf_apply(const struct conf *conf)
+bool conf_apply(struct conf *conf)
 {
-	json_t *json;
-	size_t i;
-
-	failed = false;
-	json_array_foreach(conf->networks, i, json)
-		apply_network(json);
-	json_array_foreach(conf->ports, i, json)
-		if (asks(json))
-			apply_port(json);
-	json_array_foreach(conf->ports, i, json)
-		if (!asks(json))
-			apply_port(json);
-	return !failed;
+	apply_all(conf->networks, apply_network);
+	apply_all(conf->ports, apply_asking);
+	apply_all(conf->ports, apply_port);
+	return !json_array_size(conf->networks) && !json_array_size(conf->ports);
 }
 
 void conf_free(struct conf *conf)

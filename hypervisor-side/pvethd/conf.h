@@ -29,7 +29,7 @@ struct conf {
 
 int conf_read(const char *path, struct conf *conf, struct error *err);
 int conf_check(const struct conf *conf, struct event_base *event_base, struct error *err);
-bool conf_apply(const struct conf *conf);
+bool conf_apply(struct conf *conf);
 void conf_free(struct conf *conf);
 
 #endif /* _PVETHD_CONF_H */

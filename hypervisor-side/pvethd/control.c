@@ -285,7 +285,7 @@ static void control_accept(evutil_socket_t fd, short what, void *arg)
  * @run_dir: where it is
  * @err: receives what is wrong
  *
- * Only the user that pvethd runs as, which is root, can connect.
+ * Only the user that pvethd runs as, and root, can connect.
  *
  * Return: 0, or -1.
  */

@@ -165,7 +165,7 @@ static const char *number_of(const struct address *address, char *text)
  * (RFC 6620). It may not have many, which would fill the host's table of neighbours, nor
  * one that another guest's MAC address makes.
  */
-#define LOCAL_SET	"{ " NUMBER "; size 1; flags dynamic, timeout; timeout 10m; gc-interval 1m; }"
+#define LOCAL_SET	"{ " NUMBER "; size 1; flags dynamic, timeout; timeout 10m; gc-interval 10s; }"
 
 static void write_link_local(FILE *file, const struct port_config *config,
 			     const struct address *host)

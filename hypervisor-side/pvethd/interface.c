@@ -8,6 +8,25 @@
 #include "kernel.h"
 
 /**
+ * interface_find_bridge() - look for the bridge of a port
+ * @bridge: its name
+ * @link: receives what it is
+ * @err: receives what is wrong
+ *
+ * Return: 0, or a negative errno: -ENODEV if there is no such bridge.
+ */
+int interface_find_bridge(const char *bridge, struct link_info *link, struct error *err)
+{
+	int ret;
+
+	ret = link_get(bridge, link, err);
+	if (ret == -ENODEV)
+		error_set(err, "there is no bridge %s: 'ip link add %s type bridge' makes it",
+			  bridge, bridge);
+	return ret;
+}
+
+/**
  * interface_join_bridge() - put the interface of a port into its bridge
  * @port: the port, which has an interface
  * @err: receives what is wrong
@@ -28,10 +47,7 @@ int interface_join_bridge(struct port *port, struct error *err)
 		return ret;
 	if (link.master)
 		return 0;
-	ret = link_get(bridge, &link, err);
-	if (ret == -ENODEV)
-		error_set(err, "there is no bridge %s: 'ip link add %s type bridge' makes it",
-			  bridge, bridge);
+	ret = interface_find_bridge(bridge, &link, err);
 	if (!ret)
 		ret = link_set_master(port->ifindex, link.ifindex, err);
 	if (ret && ret != -ENODEV)

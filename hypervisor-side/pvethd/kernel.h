@@ -85,6 +85,7 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 int route_block(const struct prefix *prefix, struct error *err);
 int route_unblock(const struct prefix *prefix, struct error *err);
 /* To an address behind the interface, from one of ours */
+int route_unset(unsigned int ifindex, const struct address *to, struct error *err);
 int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
 	      struct error *err);
 

@@ -243,15 +243,27 @@ static int read_config(const struct options *options, struct conf *conf, struct 
 /* What the file says now, and what is tried again: an uplink may come, or a bridge. */
 static struct conf conf;
 static struct event *apply_event;
-static const struct timeval apply_again = { .tv_sec = 2 };
+/* In seconds, longer each time */
+#define APPLY_SOONEST	2
+#define APPLY_LATEST	60
+static time_t apply_wait;
 
 static void apply(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (!conf_apply(&conf))
-		event_add(apply_event, &apply_again);
+	if (conf_apply(&conf))
+		return;
+	event_add(apply_event, &(struct timeval){ .tv_sec = apply_wait });
+	apply_wait = apply_wait < APPLY_LATEST / 2 ? 2 * apply_wait : APPLY_LATEST;
+}
+
+static void apply_first(void)
+{
+	event_del(apply_event);
+	apply_wait = APPLY_SOONEST;
+	apply(-1, 0, NULL);
 }
 
 static void reload(evutil_socket_t signal, short what, void *arg)
@@ -270,7 +282,7 @@ static void reload(evutil_socket_t signal, short what, void *arg)
 		log_error("other directories are for the next start of pvethd");
 	conf_free(&conf);
 	conf = new;
-	apply(-1, 0, NULL);
+	apply_first();
 	log_info("the configuration is loaded again");
 }
 
@@ -286,7 +298,7 @@ static int serve(struct event_base *base, const struct options *options, int rea
 	    dnsmasq_open(base, options->run_dir, options->foreground, err) ||
 	    control_open(base, options->run_dir, err))
 		return -1;
-	apply(-1, 0, NULL);
+	apply_first();
 	if (ready_fd >= 0 && leave_terminal(ready_fd, err))
 		return -1;
 	uplinks_update_again();

@@ -102,6 +102,7 @@ int uplink_check_publish(const struct port_config *config, struct error *err);
 /* route.c APIs: */
 int route_open(const struct network *network, struct error *err);
 void route_close(const struct network *network);
+void route_port_gone(const struct port *port);
 int route_port(const struct port *port, const struct network *network, struct error *err);
 
 /* bridge.c APIs: */

@@ -574,6 +574,7 @@ int port_check(json_t *json, struct event_base *event_base, struct error *err)
  */
 struct port *port_add(struct port_config *config, struct error *err)
 {
+	struct link_info link;
 	struct error ignored;
 	struct port *port;
 	bool made;
@@ -583,6 +584,8 @@ struct port *port_add(struct port_config *config, struct error *err)
 			  config->name, config->name);
 		return NULL;
 	}
+	if (config->bridge[0] && interface_find_bridge(config->bridge, &link, err))
+		return NULL;
 	port = port_prepare(config, err);
 	if (!port)
 		return NULL;
@@ -604,6 +607,7 @@ struct port *port_add(struct port_config *config, struct error *err)
 	insert(port);
 	if (config->publish_count && uplinks_update(err)) {
 		TAILQ_REMOVE(&ports, port, entry);
+		route_port_gone(port);
 		goto err_state;
 	}
 	if (config->network[0])
@@ -647,6 +651,7 @@ int port_del(struct port *port, struct error *err)
 	if (state_remove(STATE_PORT, name, err))
 		return -1;
 	filter_remove(port);
+	route_port_gone(port);
 	lease_release(&port->config);
 	dnsmasq_release(&port->config);
 	/* Who allocates the file has it locked, and it could not be removed before. */

@@ -337,9 +337,12 @@ json_t *clients_to_json(const struct port *port);
 void client_greet(struct client *client);
 void client_forget_guest(struct client *client);
 
+struct link_info;
+
 /* interface.c APIs: */
 int interface_find(struct port *port, struct error *err);
 int interface_make(struct port *port, bool *made, struct error *err);
+int interface_find_bridge(const char *bridge, struct link_info *link, struct error *err);
 int interface_join_bridge(struct port *port, struct error *err);
 void interface_try_bridge(struct port *port);
 

@@ -140,3 +140,26 @@ int route_port(const struct port *port, const struct network *network, struct er
 		error_prefix(err, "cannot route to the guest");
 	return ret;
 }
+
+/**
+ * route_port_gone() - a port is given up
+ * @port: the port; routes through its interface went with that
+ */
+void route_port_gone(const struct port *port)
+{
+	const struct port_config *config = &port->config;
+	const struct network *network;
+	struct link_info link;
+	struct error err;
+	unsigned int i;
+
+	if (!network_has_bridge(config->network))
+		return;
+	network = network_find(config->network, &err);
+	if (link_get(network->name, &link, &err))
+		return;
+	for (i = 0; link.up && i < FAMILIES; i++)
+		if (network_has(network, i) &&
+		    route_unset(link.ifindex, &config->address[i], &err))
+			log_error("%s: %s", config->name, err.text);
+}

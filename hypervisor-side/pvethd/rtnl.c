@@ -293,6 +293,18 @@ int route_set(unsigned int ifindex, const struct address *to, const struct addre
 	return route_send(nlh, text, err);
 }
 
+int route_unset(unsigned int ifindex, const struct address *to, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE], text[ADDRESS_TEXT];
+	struct nlmsghdr *nlh;
+
+	nlh = route_request(buffer, RTM_DELROUTE, 0, to, family_bits(to->family));
+	((struct rtmsg *)mnl_nlmsg_get_payload(nlh))->rtm_scope = RT_SCOPE_NOWHERE;
+	mnl_attr_put_u32(nlh, RTA_OIF, ifindex);
+	address_format(to, text);
+	return route_send(nlh, text, err);
+}
+
 static void link_notification(const struct nlmsghdr *nlh)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);

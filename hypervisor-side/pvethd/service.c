@@ -6,13 +6,16 @@
  * directory: for each, NAME.conf, which says what else it reads, and NAME.pid.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +74,34 @@ static void write_pid(const struct service *service, pid_t pid)
 	fclose(file);
 }
 
+/* What pvethd may have as a user that is not root, and dnsmasq, which has its packets from
+ * guests, has no use for. Bits of @lowered are those that it had.
+ */
+static const int own_capabilities[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_IPC_LOCK };
+
+static unsigned int lower_capabilities(void)
+{
+	unsigned int lowered = 0;
+	size_t i;
+
+	for (i = 0; i < COUNT(own_capabilities); i++) {
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, own_capabilities[i], 0, 0) != 1)
+			continue;
+		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, own_capabilities[i], 0, 0);
+		lowered |= 1 << i;
+	}
+	return lowered;
+}
+
+static void raise_capabilities(unsigned int lowered)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(own_capabilities); i++)
+		if (lowered & 1 << i)
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, own_capabilities[i], 0, 0);
+}
+
 /* Returns when it runs, and has none of our files. */
 static int spawn(const struct service *service, pid_t *pid)
 {
@@ -80,6 +111,7 @@ static int spawn(const struct service *service, pid_t *pid)
 	void (*on_hangup)(int signal);
 	posix_spawnattr_t attributes;
 	sigset_t defaults, hangup, mask;
+	unsigned int lowered;
 	int error;
 
 	snprintf(conf, sizeof(conf), CONF_OPTION "%s", service_path(service->name, ".conf"));
@@ -100,7 +132,9 @@ static int spawn(const struct service *service, pid_t *pid)
 	sigprocmask(SIG_BLOCK, &hangup, &mask);
 	posix_spawnattr_setsigmask(&attributes, &mask);
 	on_hangup = signal(SIGHUP, SIG_IGN);
+	lowered = lower_capabilities();
 	error = posix_spawnp(pid, PROGRAM, NULL, &attributes, args, environ);
+	raise_capabilities(lowered);
 	signal(SIGHUP, on_hangup);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	posix_spawnattr_destroy(&attributes);

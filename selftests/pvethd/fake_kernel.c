@@ -317,6 +317,21 @@ int route_unblock(const struct prefix *prefix, struct error *err)
 	return 0;
 }
 
+int route_unset(unsigned int ifindex, const struct address *to, struct error *err)
+{
+	struct fake_link *link = find_index(ifindex);
+	char text[ADDRESS_TEXT + 1], *at;
+
+	address_format(to, text);
+	strcat(text, "<");
+	at = link ? strstr(link->routes, text) : NULL;
+	if (!at)
+		return fail(link ? ESRCH : ENODEV, err);
+	for (; *at && *at != ' '; at++)
+		*at = '-';
+	return 0;
+}
+
 static int limit(unsigned int ifindex, bool out, uint64_t bits, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);

@@ -70,15 +70,20 @@ def test_configured_later(daemon):
                      'port vm1 { network = blue }\nport vm2 { bridge = br0 }\nport vm3 { }')
     daemon.start()
     check_equal([port['name'] for port in daemon.list()], ['vm3'], 'ports')
+    # Who is deleted meanwhile stays deleted.
+    daemon.ctl('del', 'vm3')
     daemon.kernel('link br0 bridge 1')
-    wait_for(lambda: [port['name'] for port in daemon.list()] == ['vm2', 'vm3'], 'vm2')
+    wait_for(lambda: [port['name'] for port in daemon.list()] == ['vm2'], 'vm2')
     daemon.kernel('link eth0 dummy 1')
-    wait_for(lambda: [port['name'] for port in daemon.list()] == ['vm1', 'vm2', 'vm3'], 'vm1')
+    wait_for(lambda: [port['name'] for port in daemon.list()] == ['vm1', 'vm2'], 'vm1')
     check_equal(daemon.log().count('the uplink eth0'), 1, 'complaints')
     # An option that is given no more is another one.
     daemon.configure('network blue { ipv4 = 10.1.0.0/24 }')
     daemon.reload()
     check_contains(daemon.log(), "another 'uplink' for network blue")
+    daemon.configure('port vm1 { }')
+    daemon.reload()
+    check_contains(daemon.log(), "another 'network' for port vm1")
 
 
 def test_example(daemon):
@@ -105,6 +110,7 @@ def test_bad_files(daemon):
         '\nport vm1 { mode = "window': ':2: what begins here with " has no end',
         'port': ":2: missing opening brace for section 'port'",
         # Lines are counted, whatever is in them.
+        'port vm1 { queues = 1# don\'t\n mtu = 1\n}': ":3: port vm1: mtu: '1' is not a number",
         '# one\n// two\n/* three\nfour */ port vm1 { queues = 1 # five\n queues = "99" }':
             ":5: port vm1: queues: '99' is not a number",
         'port vm1 { memory-dir = "/a#b//c" mode = direct memory = 64M machine = x }':

@@ -442,6 +442,7 @@ def test_bridged(daemon):
     check_equal(network_local(daemon, 'blue'), host, 'address of a bridge that is made anew')
     for name in 'vm1', 'vm2':
         daemon.ctl('del', name)
+    check_equal('<' in daemon.kernel('network blue'), False, 'route of a port that is deleted')
     daemon.ctl('network', 'del', 'blue')
     check_equal(daemon.kernel('show blue'), 'none', 'bridge of a network that is gone')
     check_equal(blocked(daemon), ['10.2.0.0/24'], 'prefixes')
