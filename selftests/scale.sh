@@ -40,6 +40,7 @@ each_has_its_own_address() {
 	[ "$(pvethctl network show $NETWORK --json |
 		jq -r '.ports[].ipv4' | sort -u | wc -l)" = "$PORTS" ]
 	[ "$(ip route show | grep -c '^10\.90\..* dev s')" = "$PORTS" ]
+	[ "$(ip -6 route show | grep -c '^fd90::.* dev s')" = "$PORTS" ]
 }
 
 list_answers_soon() {
@@ -47,7 +48,7 @@ list_answers_soon() {
 
 	time=$(took list)
 	note "$PORTS ports: $time us"
-	[ "$(wc -l <"$times.list")" = $((PORTS + 1)) ]
+	[ "$(grep -c '^s[0-9]' "$times.list")" = "$PORTS" ]
 	[ "$time" -lt $((1000000 * patience)) ]
 }
 list() { pvethctl list >"$times.list"; }
