@@ -119,6 +119,24 @@ static int fail(int error, struct error *err)
 /* As from the kernel, reports come when the daemon is back in its event loop. */
 #define REPORT_CHANGED	EV_READ
 #define REPORT_LOADED	EV_WRITE
+#define REPORT_LINKS	EV_TIMEOUT
+
+/* Links that have changed, or are gone, and are to be reported */
+static struct {
+	unsigned int ifindex;
+	char name[IFNAMSIZ];
+} changed[MAX_LINKS];
+static unsigned int changed_count;
+
+static void report_links(void)
+{
+	unsigned int i;
+
+	/* What is done about one may change others, which are reported in their turn. */
+	for (i = 0; i < changed_count; i++)
+		ports_interface_changed(changed[i].ifindex, changed[i].name);
+	changed_count = 0;
+}
 
 static void report_now(evutil_socket_t fd, short what, void *arg)
 {
@@ -126,7 +144,9 @@ static void report_now(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	if (what & REPORT_LOADED)
 		ports_module_loaded();
-	else
+	if (what & REPORT_LINKS)
+		report_links();
+	if (what & REPORT_CHANGED)
 		ports_refresh();
 }
 
@@ -134,6 +154,17 @@ static void report(short what)
 {
 	if (!quiet)
 		event_active(report_event, what, 0);
+}
+
+static void report_link(const struct fake_link *link)
+{
+	if (quiet)
+		return;
+	if (changed_count == MAX_LINKS)
+		abort();
+	changed[changed_count].ifindex = link->info.ifindex;
+	strcpy(changed[changed_count++].name, link->name);
+	report(REPORT_LINKS);
 }
 
 static void detach(struct fake_link *link)
@@ -156,14 +187,23 @@ static void make_link(const char *name, const char *kind, unsigned int queues, u
 	link->info.up = true;
 	link->info.queues = queues;
 	link->info.mtu = mtu;
-	report(REPORT_CHANGED);
+	report_link(link);
 }
 
 static void delete_link(struct fake_link *link)
 {
+	struct fake_chain *chain;
+
 	detach(link);
+	report_link(link);
 	link->info.ifindex = 0;
-	report(REPORT_CHANGED);
+	/* A chain of its packets goes with it, and nobody says so. */
+	for (chain = chains; chain->name[0]; chain++) {
+		if (strncmp(chain->name, "port/", 5) || strcmp(chain->name + 5, link->name))
+			continue;
+		chain->there = false;
+		chain->rules[0] = '\0';
+	}
 }
 
 bool kernel_has_ports(void)
@@ -611,14 +651,14 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		link->info.up = command[0] == 'u';
 		if (!link->info.up)
 			link->routes[0] = '\0';
-		report(REPORT_CHANGED);
+		report_link(link);
 	} else if (!strcmp(command, "frames")) {
 		link->frames = atoi(arg);
 	} else if (!strcmp(command, "mac")) {
 		for (i = 0; i < sizeof(link->info.mac); i++)
 			if (sscanf(arg + 2 * i, "%2hhx", &link->info.mac[i]) != 1)
 				abort();
-		report(REPORT_CHANGED);
+		report_link(link);
 	} else if (!strcmp(command, "mac-of")) {
 		for (i = 0; i < sizeof(link->info.mac); i++)
 			printf("%02x", link->info.mac[i]);

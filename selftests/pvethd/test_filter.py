@@ -128,6 +128,10 @@ def test_filter_comes_back(daemon):
     start(daemon)
     daemon.add(*PORT)
     found = rules(daemon, 'vm1')
+    daemon.kernel('unlink vm1')
+    daemon.kernel('link vm1 pveth 1')
+    wait_for(lambda: chain(daemon, 'port/vm1'), 'the filter of a new interface')
+    check_equal(rules(daemon, 'vm1'), found, 'filter')
     daemon.kernel('flush port/vm1')
     wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter after a flush')
     # What ports share is made again first.

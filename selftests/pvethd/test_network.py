@@ -474,3 +474,8 @@ def test_bad_bridges(daemon):
     daemon.kernel('fail add 0')
     check_equal(json.loads(daemon.ctl('network', 'list', '--json').stdout), [], 'networks')
     add_network(daemon, 'blue', '--ipv4', '10.3.0.0/24', '--mode', 'bridged')
+    # One of another is not pvethd's to delete.
+    daemon.kill()
+    daemon.start('link blue bridge 1')
+    daemon.ctl('network', 'del', 'blue')
+    check_equal(daemon.kernel('show blue') == 'none', False, 'the bridge is gone')
