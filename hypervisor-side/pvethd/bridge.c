@@ -27,6 +27,7 @@ static int make(const struct network *network, const uint8_t *mac, struct link_i
 		ret = link_get(network->name, link, err);
 	if (!ret)
 		ret = link_set(link->ifindex, 0, err);
+	link->up = !ret;
 	/* One that is down would be taken for one that is to be. */
 	if (ret)
 		bridge_close(network);
@@ -36,21 +37,22 @@ static int make(const struct network *network, const uint8_t *mac, struct link_i
 /**
  * bridge_open() - have the bridge of a network
  * @network: the network
+ * @bridge: receives what it is
  * @err: receives what is wrong
  *
  * Return: 0, or a negative value.
  */
-int bridge_open(const struct network *network, struct error *err)
+int bridge_open(const struct network *network, struct link_info *bridge, struct error *err)
 {
-	struct link_info link;
 	uint8_t mac[6];
 	int ret;
 
 	network_mac(network, mac);
-	ret = link_get(network->name, &link, err);
+	ret = link_get(network->name, bridge, err);
 	if (ret == -ENODEV)
-		ret = make(network, mac, &link, err);
-	else if (!ret && (strcmp(link.kind, BRIDGE_KIND) || memcmp(link.mac, mac, sizeof(mac))))
+		ret = make(network, mac, bridge, err);
+	else if (!ret && (strcmp(bridge->kind, BRIDGE_KIND) ||
+			  memcmp(bridge->mac, mac, sizeof(mac))))
 		ret = error_set(err, "there is an interface %s that pvethd has not made: 'ip link del %s' makes room for it",
 				network->name, network->name);
 	if (ret)
@@ -90,9 +92,7 @@ int bridge_port(const struct port *port, const struct network *network, struct e
 	struct link_info bridge, link;
 	int ret;
 
-	ret = bridge_open(network, err);
-	if (!ret)
-		ret = link_get(network->name, &bridge, err);
+	ret = bridge_open(network, &bridge, err);
 	if (!ret)
 		ret = link_get(port->config.name, &link, err);
 	if (!ret && link.master != bridge.ifindex) {

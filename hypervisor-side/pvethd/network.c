@@ -367,9 +367,11 @@ static void insert(struct network *network)
 /* In the host's network */
 static int open_network(const struct network *network, struct error *err)
 {
+	struct link_info bridge;
+
 	if (route_open(network, err))
 		return -1;
-	return network->bridged ? bridge_open(network, err) : 0;
+	return network->bridged ? bridge_open(network, &bridge, err) : 0;
 }
 
 static void close_network(const struct network *network)
@@ -411,9 +413,9 @@ static void refresh(struct network *network)
 
 	if (!network->bridged)
 		return;
-	ret = open_network(network, &err);
+	ret = route_open(network, &err);
 	if (!ret)
-		ret = link_get(network->name, &link, &err);
+		ret = bridge_open(network, &link, &err);
 	if (!ret)
 		bridge = (struct network_bridge){ link.ifindex, link.mtu, link.up };
 	if (!ret && bridge.ifindex == network->bridge.ifindex && bridge.up == network->bridge.up &&
@@ -491,7 +493,7 @@ json_t *network_add(json_t *json, struct error *err)
 		goto err_state;
 	if (route_open(network, err))
 		goto err_state;
-	if (network->bridged && bridge_open(network, err))
+	if (network->bridged && bridge_open(network, &link, err))
 		goto err_open;
 	insert(network);
 	if (uplinks_update(err))

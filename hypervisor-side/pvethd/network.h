@@ -106,7 +106,7 @@ void route_port_gone(const struct port *port);
 int route_port(const struct port *port, const struct network *network, struct error *err);
 
 /* bridge.c APIs: */
-int bridge_open(const struct network *network, struct error *err);
+int bridge_open(const struct network *network, struct link_info *bridge, struct error *err);
 void bridge_close(const struct network *network);
 int bridge_port(const struct port *port, const struct network *network, struct error *err);
 

@@ -10,6 +10,8 @@
  * What is there already stays as it is: all of this may be done again at any time, as
  * it must when an interface was down, which costs it its routes.
  */
+#include <errno.h>
+
 #include "kernel.h"
 #include "network.h"
 
@@ -152,14 +154,19 @@ void route_port_gone(const struct port *port)
 	struct link_info link;
 	struct error err;
 	unsigned int i;
+	int ret;
 
 	if (!network_has_bridge(config->network))
 		return;
 	network = network_find(config->network, &err);
 	if (link_get(network->name, &link, &err))
 		return;
-	for (i = 0; link.up && i < FAMILIES; i++)
-		if (network_has(network, i) &&
-		    route_unset(link.ifindex, &config->address[i], &err))
+	for (i = 0; link.up && i < FAMILIES; i++) {
+		if (!network_has(network, i))
+			continue;
+		ret = route_unset(link.ifindex, &config->address[i], &err);
+		/* The bridge may have been down meanwhile. */
+		if (ret && ret != -ESRCH)
 			log_error("%s: %s", config->name, err.text);
+	}
 }
