@@ -115,156 +115,23 @@ static void say_problem(const struct port *port, char *known, const char *proble
 		log_error("%s: %s", port->config.name, problem);
 }
 
-static void port_set_problem(struct port *port, const char *problem)
+/**
+ * port_try_again() - look at a port again in a moment
+ * @port: the port
+ */
+void port_try_again(struct port *port)
 {
-	say_problem(port, port->problem, problem);
-}
-
-static int attach(struct port *port, const struct guest *guest, struct error *err)
-{
-	void *window;
-	struct ram ram;
-	int ret;
-
-	window = guest_map(guest, err);
-	if (!window)
-		return -1;
-	ret = ram_map(&port->config, &ram, err);
-	if (!ret) {
-		ret = port_attach(port->ifindex, port->config.mac, guest, window, &ram, err);
-		ram_unmap(&ram);
-	}
-	guest_unmap(guest, window);
-	return ret;
-}
-
-/* Returns 1, 0, or a negative errno. */
-static int port_is_attached(const struct port *port, struct error *err)
-{
-	struct port_status status;
-	int ret;
-
-	ret = port_status_get(port->ifindex, &status, err);
-	return ret ? ret : status.state != PVETH_PORT_STATE_DETACHED;
-}
-
-/* The interface is a new one: the guest of the old one goes on with it. */
-static int port_attach_again(struct port *port, struct error *err)
-{
-	int ret;
-
-	ret = attach(port, port->attached->guest, err);
-	/* If busy, the interface came back from another namespace, guest and all. */
-	if (ret && ret != -EBUSY) {
-		error_prefix(err, "cannot attach the guest again");
-		return ret;
-	}
-	port->attached_ifindex = port->ifindex;
-	log_info("%s: the guest is attached again", port->config.name);
-	return 0;
-}
-
-static int port_attach_new(struct port *port, struct client *client, struct error *err)
-{
-	const struct port_config *config = &port->config;
-	struct guest *guest;
-	int ret;
-
-	guest = guest_create(config->queues, config->window_size, err);
-	if (!guest)
-		return -1;
-	ret = attach(port, guest, err);
-	if (ret) {
-		guest_free(guest);
-		error_prefix(err, "cannot attach a guest");
-		return ret;
-	}
-	client_forget_guest(port->attached);
-	port->attached = client;
-	port->attached_ifindex = port->ifindex;
-	client->guest = guest;
-	log_info("%s: the guest of QEMU (process %d) is attached", config->name,
-		 (int)client->pid);
-	client_greet(client);
-	return 0;
-}
-
-static void port_memory_filled(struct port *port, int error)
-{
-	struct error err;
-
-	port->filler = NULL;
-	if (!error) {
-		port->filled = true;
-		port_serve(port);
-		port->filled = false;
-		return;
-	}
-	error_set(&err, "cannot get the guest's memory from %s: %s", port->config.memory_dir,
-		  strerror(error));
-	port_set_problem(port, err.text);
 	event_add(port->retry, &retry_after);
 }
 
-/* A guest is to have the port. Returns 1 if it must wait for its memory. */
-static int port_start_new(struct port *port, struct client *client, struct error *err)
-{
-	if (port->filler)
-		return 1;
-	if (port->config.direct && !port->filled && ram_needs_filling(&port->config)) {
-		port->filler = ram_fill(port, port_memory_filled, err);
-		return port->filler ? 1 : -1;
-	}
-	return port_attach_new(port, client, err);
-}
-
-/* Returns 1 if there is nothing to be said yet. */
-static int port_try(struct port *port, struct error *err)
-{
-	struct client *client;
-	int ret;
-
-	if (port->attached && port->attached_ifindex != port->ifindex) {
-		ret = port_attach_again(port, err);
-		if (ret)
-			return ret;
-	}
-	client = clients_waiting(port);
-	if (!client)
-		return 0;
-	ret = port_is_attached(port, err);
-	if (ret < 0)
-		return ret;
-	if (!ret) {
-		ret = port_start_new(port, client, err);
-		if (ret != -EBUSY)
-			return ret;
-	}
-	/* If nobody but us has its doorbell, it is free after this. */
-	client_forget_guest(port->attached);
-	error_set(err, "QEMU waits until the guest that has the port is gone");
-	return -EBUSY;
-}
-
 /**
- * port_serve() - attach the guest that is to have the port
+ * port_set_problem() - say what keeps a guest from being attached, if it is something new
  * @port: the port
+ * @problem: what it is, or an empty text
  */
-void port_serve(struct port *port)
+void port_set_problem(struct port *port, const char *problem)
 {
-	struct error err;
-	int ret;
-
-	clients_accept(port);
-	if (!port->ifindex || !port->filtered)
-		return;
-	ret = port_try(port, &err);
-	if (ret > 0)
-		return;
-	port_set_problem(port, ret ? err.text : "");
-	/* The kernel tells when a guest is gone. */
-	if (ret && ret != -EBUSY)
-		event_add(port->retry, &retry_after);
+	say_problem(port, port->problem, problem);
 }
 
 static void port_is_gone(const struct port *port, struct error *err)
@@ -304,7 +171,7 @@ static void port_refresh_network(struct port *port)
 
 	if (!port->filtered && filter_set(port, &err)) {
 		port_set_problem(port, err.text);
-		event_add(port->retry, &retry_after);
+		port_try_again(port);
 	} else {
 		port->filtered = true;
 	}
@@ -314,7 +181,7 @@ static void port_refresh_network(struct port *port)
 		problem = err.text;
 	say_problem(port, port->route_problem, problem);
 	if (*problem)
-		event_add(port->retry, &retry_after);
+		port_try_again(port);
 }
 
 /* Find the interface of the port, and make it if it is to be there. */
@@ -352,7 +219,7 @@ static void port_refresh_interface(struct port *port)
 	}
 	/* If there is no interface, or no module, the kernel will tell. */
 	if (port->wants_link ? kernel_has_ports() : ret != -ENODEV)
-		event_add(port->retry, &retry_after);
+		port_try_again(port);
 }
 
 /* And what is to be done with it: before there is a guest, who may not be friendly, */

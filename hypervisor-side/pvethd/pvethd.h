@@ -5,6 +5,7 @@
  * main.c       options, becoming a daemon, the event loop
  * port.c       a port: its interface, its socket, its state file
  * interface.c  the interface of a port
+ * attach.c     whose guest is attached to it
  * client.c     a QEMU that is connected to a port's socket
  * ram.c        the guest's RAM, for direct mode
  * ivshmem.c    what a guest shares with its port, and the hello to QEMU
@@ -337,6 +338,9 @@ json_t *clients_to_json(const struct port *port);
 void client_greet(struct client *client);
 void client_forget_guest(struct client *client);
 
+/* attach.c APIs: */
+void port_serve(struct port *port);
+
 struct link_info;
 
 /* interface.c APIs: */
@@ -359,7 +363,8 @@ int port_check(json_t *json, struct event_base *event_base, struct error *err);
 struct port *port_add(struct port_config *config, struct error *err);
 int port_del(struct port *port, struct error *err);
 int port_del_unserved(const char *name, struct error *err);
-void port_serve(struct port *port);
+void port_set_problem(struct port *port, const char *problem);
+void port_try_again(struct port *port);
 void port_filter_again(struct port *port);
 json_t *ports_to_json(void);
 void ports_interface_changed(unsigned int ifindex, const char *name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, genl.c, nft.c and
- * setting.c
+ * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, tc.c, genl.c, setting.c
+ * and, in fake_nft.c, nft.c
  *
  * The test says on stdin what happens to the kernel, a command in each line,
  * and gets an answer in a line of stdout:
@@ -73,22 +73,9 @@ static struct fake_link links[MAX_LINKS];
 static unsigned int last_ifindex = 100;
 static bool loaded = true;
 static bool quiet;
-static int fail_attach, fail_add, fail_get, fail_route, fail_nft, fail_limit;
+static int fail_attach, fail_add, fail_get, fail_route, fail_limit;
 static char blocked[1024];
-static struct event *command_event, *report_event, *flush_event;
-
-#define MAX_CHAINS	512
-
-/* A chain of nftables */
-static struct fake_chain {
-	char name[48];
-	char rules[4096];
-	bool there;
-} chains[MAX_CHAINS];
-/* "SET INTERFACE" for each element, and what is counted for the first */
-static char elements[256 << 10];
-static unsigned int first_count;
-static struct fake_chain *flushed;
+static struct event *command_event, *report_event;
 
 static struct fake_link *find(const char *name)
 {
@@ -110,7 +97,7 @@ static struct fake_link *find_index(unsigned int ifindex)
 	return NULL;
 }
 
-static int fail(int error, struct error *err)
+int fail(int error, struct error *err)
 {
 	error_set(err, "the test says so (%s)", strerror(error));
 	return -error;
@@ -192,18 +179,10 @@ static void make_link(const char *name, const char *kind, unsigned int queues, u
 
 static void delete_link(struct fake_link *link)
 {
-	struct fake_chain *chain;
-
 	detach(link);
 	report_link(link);
 	link->info.ifindex = 0;
-	/* A chain of its packets goes with it, and nobody says so. */
-	for (chain = chains; chain->name[0]; chain++) {
-		if (strncmp(chain->name, "port/", 5) || strcmp(chain->name + 5, link->name))
-			continue;
-		chain->there = false;
-		chain->rules[0] = '\0';
-	}
+	fake_nft_unlink(link->name);
 }
 
 bool kernel_has_ports(void)
@@ -285,8 +264,7 @@ int link_del(unsigned int ifindex, struct error *err)
 	return 0;
 }
 
-/* A word of a list, once */
-static void remember(char *list, size_t size, const char *word)
+void remember(char *list, size_t size, const char *word)
 {
 	char *at = strstr(list, word);
 	size_t len = strlen(word), end = strlen(list);
@@ -411,133 +389,6 @@ int forward_ipv6(struct error *err)
 	return 0;
 }
 
-static struct fake_chain *find_chain(const char *name)
-{
-	struct fake_chain *chain;
-
-	for (chain = chains; chain->name[0]; chain++)
-		if (!strcmp(chain->name, name))
-			return chain;
-	if (chain == chains + MAX_CHAINS - 1)
-		abort();
-	snprintf(chain->name, sizeof(chain->name), "%s", name);
-	return chain;
-}
-
-static const char * const uplink_chains[] = { "out", "in", "guard" };
-
-static bool is_uplinks(const char *chain)
-{
-	unsigned int i;
-
-	for (i = 0; i < COUNT(uplink_chains); i++)
-		if (!strcmp(uplink_chains[i], chain))
-			return true;
-	return false;
-}
-
-static void clear_uplinks(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < COUNT(uplink_chains); i++) {
-		find_chain(uplink_chains[i])->there = false;
-		find_chain(uplink_chains[i])->rules[0] = '\0';
-	}
-}
-
-/* The commands that pvethd has */
-static void nft_line(const char *line)
-{
-	char verb[16], object[16], family[16], name[48] = "", interface[IFNAMSIZ] = "", word[80];
-	char *known;
-	struct fake_chain *chain;
-	int at = 0;
-
-	if (sscanf(line, "%15s %15s %15s pveth %47s %n", verb, object, family, name, &at) < 3)
-		abort();
-	if (!strcmp(object, "table") && strcmp(verb, "add"))
-		clear_uplinks();
-	if (!strcmp(object, "table") || !strcmp(object, "set"))
-		return;
-	if (!strcmp(object, "element")) {
-		/* If it is no interface, it has no name. */
-		if (sscanf(line + at, "{ \"%15[^\"]", interface) < 0)
-			abort();
-		snprintf(word, sizeof(word), "%s<%s", name, interface);
-		remember(elements, sizeof(elements), word);
-		known = strstr(elements, word);
-		if (!strcmp(verb, "delete"))
-			memset(known, '-', strlen(word));
-		return;
-	}
-	chain = find_chain(name);
-	if (!strcmp(object, "rule")) {
-		if (!chain->there ||
-		    strlen(chain->rules) + strlen(line + at) + 3 > sizeof(chain->rules))
-			abort();
-		sprintf(strchr(chain->rules, '\0'), "%s; ", line + at);
-		return;
-	}
-	chain->there = strcmp(verb, "delete");
-	if (strcmp(verb, "add"))
-		chain->rules[0] = '\0';
-}
-
-int nft_run(const char *commands, struct error *err)
-{
-	char *copy, *line, *rest;
-
-	if (fail_nft)
-		return fail(fail_nft, err);
-	copy = strdup(commands);
-	for (line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		nft_line(line);
-	free(copy);
-	return 0;
-}
-
-int nft_counters(const char *table, const char *set,
-		 void (*found)(const char *name, uint64_t packets, void *data), void *data,
-		 struct error *err)
-{
-	char *copy = strdup(elements), *word, *rest, *interface;
-	unsigned int count = first_count;
-
-	(void)table;
-	(void)err;
-	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		interface = strchr(word, '<');
-		/* An address is no interface. */
-		if (interface && !interface[1])
-			continue;
-		if (interface && !strncmp(word, set, interface - word) && !set[interface - word])
-			found(interface + 1, count, data);
-		count += !!first_count;
-	}
-	free(copy);
-	return 0;
-}
-
-static void flush_now(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	if (is_uplinks(flushed->name))
-		uplinks_deleted("pveth");
-	else
-		filter_deleted("pveth", flushed->name);
-}
-
-static void flush_chain(struct fake_chain *chain)
-{
-	chain->there = false;
-	chain->rules[0] = '\0';
-	flushed = chain;
-	event_active(flush_event, EV_READ, 0);
-}
-
 int port_status_get(unsigned int ifindex, struct port_status *status, struct error *err)
 {
 	struct fake_link *link = find_index(ifindex);
@@ -609,7 +460,7 @@ static void set_failure(const char *call, int error)
 	else if (!strcmp(call, "limit"))
 		fail_limit = error;
 	else if (!strcmp(call, "nft"))
-		fail_nft = error;
+		fake_nft_fail(error);
 	else
 		fail_get = error;
 }
@@ -710,12 +561,12 @@ static void run_command(const char *line)
 		puts(blocked);
 		return;
 	} else if (!strcmp(command, "rules")) {
-		puts(find_chain(first)->there ? find_chain(first)->rules : "none");
+		puts(fake_nft_rules(first));
 		return;
 	} else if (!strcmp(command, "flush")) {
-		flush_chain(find_chain(first));
+		fake_nft_flush(first);
 	} else if (!strcmp(command, "count")) {
-		first_count = atoi(first);
+		fake_nft_count(atoi(first));
 	} else if (!strcmp(command, "quiet")) {
 		quiet = atoi(first);
 	} else if (!strcmp(command, "changed")) {
@@ -773,11 +624,11 @@ int kernel_open(struct event_base *base, struct error *err)
 	const char *initial = getenv("FAKE_KERNEL");
 
 	report_event = event_new(base, -1, 0, report_now, NULL);
-	flush_event = event_new(base, -1, 0, flush_now, NULL);
 	if (initial)
 		run(initial);
 	command_event = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, command_readable, NULL);
-	if (!report_event || !flush_event || !command_event || event_add(command_event, NULL))
+	if (fake_nft_open(base) || !report_event || !command_event ||
+	    event_add(command_event, NULL))
 		return error_set(err, "no commands");
 	return 0;
 }
@@ -787,7 +638,7 @@ void kernel_close(void)
 	struct fake_link *link;
 
 	event_free(command_event);
-	event_free(flush_event);
+	fake_nft_close();
 	event_free(report_event);
 	for (link = links; link < links + MAX_LINKS; link++)
 		if (link->info.ifindex)
