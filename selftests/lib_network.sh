@@ -33,12 +33,10 @@ has_addresses() {
 	grep -w "$(address4 "$1")/$LENGTH4" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
 }
 
-# join N NETWORK [OPTION...]: what the guest was given by the rig goes, and a DHCP client
-# does the rest
-join() {
+# start_client N: what guest N was given before goes, and a DHCP client does the rest
+start_client() {
 	local name
 
-	plug "$1" --network "$2" --mtu $MTU "${@:3}"
 	name=$(guest_if "$1")
 	on "$1" "ip address flush dev $name scope global
 		ip route flush dev $name proto boot
@@ -48,10 +46,25 @@ join() {
 	wait_for 120 has_addresses "$1"
 }
 
-# The guest's client says nothing of it, as when a guest is just ended, and the next one
-# knows nothing of it.
+no_client() { ! on "$1" "pgrep dhcpcd"; }
+
+# Says nothing of it, as when a guest is just ended. Told to end, dhcpcd 9.4 may stay, and
+# one that is ending takes a new one for a command to itself.
+kill_client() {
+	on "$1" "pkill -KILL dhcpcd" || true
+	wait_for 30 no_client "$1"
+}
+
+# join N NETWORK [OPTION...]
+join() {
+	plug "$1" --network "$2" --mtu $MTU "${@:3}"
+	start_client "$1"
+}
+
+# The next client knows nothing of it.
 give_up() {
-	on "$1" "pkill dhcpcd; rm -f /var/lib/dhcpcd/*" || true
+	kill_client "$1"
+	on "$1" "rm -f /var/lib/dhcpcd/*"
 	unplug "$1"
 }
 

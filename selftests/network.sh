@@ -179,15 +179,16 @@ pvethd_need_not_be_there() {
 
 dns_answers() { asks "${HOST[0]}" "vm1.$DOMAIN" "$(address4 1)"; }
 
+serves_dhcp() { ss -Hlun "sport = :67" | grep .; }
+
 # Somebody kills them.
 dnsmasq_comes_back() {
 	# shellcheck disable=SC2046
 	host kill -KILL $(dnsmasq_pids)
 	wait_for 60 dns_answers
-	on 1 "pkill dhcpcd
-		ip address flush dev $(guest_if 1) scope global
-		dhcpcd --quiet --background --noarp $(guest_if 1)"
-	wait_for 60 has_addresses 1
+	wait_for 60 serves_dhcp
+	kill_client 1
+	start_client 1
 }
 
 to_the_outside_and_back() {
