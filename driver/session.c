@@ -8,10 +8,16 @@
  */
 #include "pveth.h"
 
-/* The work sleeps with the machine, as the host may. */
-static void pvg_session_schedule(struct pvg_dev *pvg, unsigned long delay)
+/* Look at the words now. The work sleeps with the machine, as the host may. */
+static void pvg_session_schedule(struct pvg_dev *pvg)
 {
-	mod_delayed_work(system_freezable_wq, &pvg->session.work, delay);
+	mod_delayed_work(system_freezable_wq, &pvg->session.work, 0);
+}
+
+/* Look again after a while, unless the host has rung meanwhile. */
+static void pvg_session_retry(struct pvg_dev *pvg, unsigned long delay)
+{
+	queue_delayed_work(system_freezable_wq, &pvg->session.work, delay);
 }
 
 static void pvg_session_set_word(struct pvg_dev *pvg, u32 gen, u32 state)
@@ -183,8 +189,11 @@ static void pvg_session_run(struct pvg_dev *pvg)
 
 	for (i = 0; i < pvg->used_pairs; i++)
 		napi_enable(&pvg->queues[i].napi);
-	/* The idle ones too, which the kernel's watchdog looks at. */
-	netif_tx_start_all_queues(pvg->netdev);
+	/* The idle ones too, which the kernel's watchdog looks at. Their qdiscs may hold
+	 * what came while there was no session: a carrier that is back soon is not
+	 * noticed.
+	 */
+	netif_tx_wake_all_queues(pvg->netdev);
 	for (i = 0; i < pvg->used_pairs; i++) {
 		struct pvg_queue *q = &pvg->queues[i];
 
@@ -210,12 +219,16 @@ static bool pvg_session_leaves(struct pvg_dev *pvg, u32 state)
 				  PVG_RELEASE_TIMEOUT);
 }
 
-/* Does the host leave our memory alone, now that we want no session? */
+/* Does the host leave our memory alone, now that we want no session? One that is
+ * slow to answer may still go from READY to CONNECTED, and never the other way. What
+ * it says of frames that it keeps is about the last session that it had.
+ */
 static bool pvg_host_let_go(struct pvg_dev *pvg)
 {
-	return pvg_session_leaves(pvg, PVETH_HOST_CONNECTED) &&
-	       pvg_session_leaves(pvg, PVETH_HOST_READY) &&
-	       !READ_ONCE(pvg_host_page(pvg)->lent);
+	return pvg_session_leaves(pvg, PVETH_HOST_READY) &&
+	       pvg_session_leaves(pvg, PVETH_HOST_CONNECTED) &&
+	       (pvg->session.state != PVG_SESSION_RUNNING ||
+		!READ_ONCE(pvg_host_page(pvg)->lent));
 }
 
 /* Stop the queues, if they run, and tell the host. */
@@ -297,7 +310,7 @@ static void pvg_session_begin(struct pvg_dev *pvg, u32 host_gen)
 	netif_tx_disable(pvg->netdev);
 
 	s->retry_at = jiffies + PVG_RETRY_INTERVAL;
-	pvg_session_schedule(pvg, PVG_RETRY_INTERVAL);
+	pvg_session_retry(pvg, PVG_RETRY_INTERVAL);
 
 	s->host_gen = host_gen;
 	if (!pvg_session_read_offer(pvg))
@@ -361,7 +374,7 @@ static void pvg_session_check(struct pvg_dev *pvg, u32 host)
 			s->retry_at = jiffies + PVG_RETRY_INTERVAL;
 			pvg_ring_doorbell(pvg, PVETH_VECTOR_SESSION);
 		}
-		pvg_session_schedule(pvg, PVG_RETRY_INTERVAL);
+		pvg_session_retry(pvg, PVG_RETRY_INTERVAL);
 		return;
 	case PVETH_HOST_ERROR:
 		if (!pvg_session_answered(pvg, host))
@@ -416,7 +429,7 @@ static void pvg_session_update(struct pvg_dev *pvg)
 	if (s->state == PVG_SESSION_IDLE &&
 	    pveth_session_state(host) == PVETH_HOST_READY) {
 		if (time_before(now, s->retry_at))
-			pvg_session_schedule(pvg, s->retry_at - now);
+			pvg_session_retry(pvg, s->retry_at - now);
 		else
 			pvg_session_begin(pvg, gen);
 	}
@@ -498,7 +511,7 @@ void pvg_session_close(struct pvg_dev *pvg)
 void pvg_session_notify(struct pvg_dev *pvg)
 {
 	wake_up(&pvg->session.wait);
-	pvg_session_schedule(pvg, 0);
+	pvg_session_schedule(pvg);
 }
 
 /**
@@ -510,7 +523,7 @@ void pvg_session_notify(struct pvg_dev *pvg)
 void pvg_session_restart(struct pvg_dev *pvg)
 {
 	atomic_set(&pvg->session.restart, 1);
-	pvg_session_schedule(pvg, 0);
+	pvg_session_schedule(pvg);
 }
 
 /**
@@ -525,7 +538,7 @@ void pvg_session_restart(struct pvg_dev *pvg)
 void pvg_session_break(struct pvg_dev *pvg, enum pveth_error error)
 {
 	if (!atomic_cmpxchg(&pvg->session.violation, PVETH_ERR_NONE, error))
-		pvg_session_schedule(pvg, 0);
+		pvg_session_schedule(pvg);
 }
 
 /* End a session, so that the next one has other parameters. */
