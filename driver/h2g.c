@@ -230,7 +230,9 @@ static struct sk_buff *pvg_h2g_skb(struct pvg_queue *q, u32 descs, u32 len)
 {
 	struct sk_buff *skb;
 
-	if (q->pages && len > PVETH_LINEAR_LEN && descs <= MAX_SKB_FRAGS)
+	/* A header in pieces is for those that copy. */
+	if (q->pages && len > PVETH_LINEAR_LEN && descs <= MAX_SKB_FRAGS &&
+	    le32_to_cpu(q->descs[0].len) >= ETH_HLEN)
 		return pvg_h2g_take(q, descs);
 
 	skb = pveth_alloc_skb(&q->napi, len);
