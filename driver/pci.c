@@ -147,14 +147,18 @@ static void pvg_check_memory_type(struct device *dev, const void *window)
 static int pvg_check_window(struct pci_dev *pdev,
 			    const struct pveth_host_page *page, u64 bar_size)
 {
-	u64 size = le64_to_cpu(READ_ONCE(page->window_size));
-	u32 major = le16_to_cpu(READ_ONCE(page->version_major));
-	u32 minor = le16_to_cpu(READ_ONCE(page->version_minor));
+	u32 major, minor;
+	u64 size;
 
 	if (le64_to_cpu(READ_ONCE(page->magic)) != PVETH_MAGIC) {
 		dev_dbg(&pdev->dev, "not a pveth window\n");
 		return -ENODEV;
 	}
+	/* To that in the host's pvh_session_attach() */
+	virt_rmb();
+	size = le64_to_cpu(READ_ONCE(page->window_size));
+	major = le16_to_cpu(READ_ONCE(page->version_major));
+	minor = le16_to_cpu(READ_ONCE(page->version_minor));
 	if (major != PVETH_VERSION_MAJOR) {
 		dev_err(&pdev->dev,
 			"the host speaks version %u.%u of the pveth ABI, this driver %u.%u\n",

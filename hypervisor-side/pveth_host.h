@@ -387,7 +387,7 @@ static inline void *pvh_memory_at(const struct pvh_memory *mem, u64 addr,
 	const struct pvh_region *region = pvh_memory_find(mem, addr, *len);
 	unsigned long offset = addr - region->start;
 
-	offset = array_index_nospec(offset, region->bytes);
+	offset = array_index_nospec(offset, (unsigned long)region->bytes);
 	if (region->virt)
 		return region->virt + offset;
 

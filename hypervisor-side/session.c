@@ -443,8 +443,11 @@ void pvh_session_attach(struct pvh_port *port)
 		   cpu_to_le64(att->window.regions[0].bytes));
 	pvh_session_publish_config(port);
 	pvh_session_set_word(port, pveth_session_gen(found), PVETH_HOST_DOWN);
-	/* Last, so that a page with a magic is complete */
-	virt_store_release(&page->magic, cpu_to_le64(PVETH_MAGIC));
+	/* Last, so that a page with a magic is complete: to the guest's
+	 * pvg_check_window()
+	 */
+	virt_wmb();
+	WRITE_ONCE(page->magic, cpu_to_le64(PVETH_MAGIC));
 
 	s->state = PVH_SESSION_CLOSED;
 	s->error = PVETH_ERR_NONE;
@@ -469,6 +472,7 @@ void pvh_session_open(struct pvh_port *port)
 	gen = pveth_session_next_gen(pvh_session_gen(port));
 	pvh_session_set_word(port, pveth_session_next_gen(gen),
 			     PVETH_HOST_READY);
+	pvh_netlink_notify(port);
 	pvh_session_update(port);
 }
 

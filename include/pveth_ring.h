@@ -57,16 +57,38 @@
 
 /* The ABI's sizes and offsets, wherever rings are used. */
 static_assert(sizeof(struct pveth_host_page) == PVETH_PAGE_SIZE);
+static_assert(offsetof(struct pveth_host_page, magic) == 0);
+static_assert(offsetof(struct pveth_host_page, version_major) == 8);
+static_assert(offsetof(struct pveth_host_page, version_minor) == 10);
+static_assert(offsetof(struct pveth_host_page, host_peer) == 12);
+static_assert(offsetof(struct pveth_host_page, max_queue_pairs) == 14);
+static_assert(offsetof(struct pveth_host_page, window_size) == 16);
+static_assert(offsetof(struct pveth_host_page, features) == 24);
 static_assert(offsetof(struct pveth_host_page, session) == 128);
+static_assert(offsetof(struct pveth_host_page, peer) == 132);
+static_assert(offsetof(struct pveth_host_page, error) == 136);
+static_assert(offsetof(struct pveth_host_page, lent) == 140);
 static_assert(offsetof(struct pveth_host_page, link) == 256);
+static_assert(offsetof(struct pveth_host_page, mtu) == 260);
 static_assert(offsetof(struct pveth_host_page, mac) == 264);
 static_assert(sizeof(struct pveth_guest_page) == PVETH_PAGE_SIZE);
+static_assert(offsetof(struct pveth_guest_page, session) == 0);
+static_assert(offsetof(struct pveth_guest_page, host_gen) == 4);
 static_assert(offsetof(struct pveth_guest_page, features) == 8);
+static_assert(offsetof(struct pveth_guest_page, queue_pairs) == 16);
+static_assert(offsetof(struct pveth_guest_page, error) == 20);
 static_assert(offsetof(struct pveth_guest_page, check) == 24);
+static_assert(offsetof(struct pveth_guest_page, check_addr) == 32);
 static_assert(offsetof(struct pveth_guest_page, mtu) == 128);
 static_assert(offsetof(struct pveth_guest_page, mac) == 136);
 static_assert(offsetof(struct pveth_guest_page, queue) == 256);
 static_assert(sizeof(struct pveth_queue_pair) == 64);
+static_assert(offsetof(struct pveth_queue_pair, g2h) == 0);
+static_assert(offsetof(struct pveth_queue_pair, g2h_done) == 8);
+static_assert(offsetof(struct pveth_queue_pair, h2g_post) == 16);
+static_assert(offsetof(struct pveth_queue_pair, h2g) == 24);
+static_assert(offsetof(struct pveth_queue_pair, g2h_size) == 32);
+static_assert(offsetof(struct pveth_queue_pair, h2g_size) == 36);
 static_assert(sizeof(struct pveth_ring) == 2 * PVETH_LINE_SIZE);
 static_assert(offsetof(struct pveth_ring, event) == PVETH_LINE_SIZE);
 static_assert(sizeof(struct pveth_desc) == 32);
@@ -411,12 +433,14 @@ static inline void pvring_cons_advance(struct pvring_cons *c, u32 n)
  */
 static inline bool pvring_cons_arm(struct pvring_cons *c, u32 ahead)
 {
+	/* Who arms as the last thing it does may find the next one at work. */
+	u32 cons = READ_ONCE(c->cons);
 	u32 prod;
 
-	WRITE_ONCE(c->ring->event, cpu_to_le32(c->cons + ahead));
+	WRITE_ONCE(c->ring->event, cpu_to_le32(cons + ahead));
 	virt_mb(); /* D, to C */
 	prod = le32_to_cpu(READ_ONCE(c->ring->prod));
-	return prod - c->cons > ahead;
+	return prod - cons > ahead;
 }
 
 #endif /* _PVETH_RING_H */
