@@ -116,7 +116,7 @@ static void pvh_g2h_publish(struct pvh_queue *q)
 	/* The guest waits for all, and is to hear of those that overtake one
 	 * that the stack keeps.
 	 */
-	if (pvring_prod_must_ring(&q->g2h_done) || q->loans_before) {
+	if (pvring_prod_must_ring(&q->g2h_done) || q->loans_before || q->loans) {
 		pvh_ring_doorbell(q->call);
 		atomic64_inc(&q->calls);
 	}

@@ -255,8 +255,10 @@ static bool pvh_h2g_room(struct pvh_queue *q, u32 bufs)
  */
 static void pvh_h2g_stop(struct pvh_queue *q, u32 bufs)
 {
+	/* A guest that does everything else but post is no better. */
+	if (!netif_tx_queue_stopped(pvh_txq(q)))
+		mod_timer(&q->stall, jiffies + PVH_STALL_TIMEOUT);
 	netif_tx_stop_queue(pvh_txq(q));
-	mod_timer(&q->stall, jiffies + PVH_STALL_TIMEOUT);
 	if (!pvring_cons_arm(&q->h2g_post, bufs - 1))
 		return;
 	if (pvh_h2g_room(q, bufs))

@@ -533,6 +533,8 @@ static struct genl_family pvh_family __ro_after_init = {
 	.version	= PVETH_FAMILY_VERSION,
 	.module		= THIS_MODULE,
 	.netnsok	= true,
+	/* RTNL and the port's lock are enough: attaching takes its time. */
+	.parallel_ops	= true,
 	.maxattr	= PVETH_A_PORT_MAX,
 	.policy		= pvh_port_policy,
 	.ops		= pvh_ops,

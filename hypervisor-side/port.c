@@ -31,7 +31,8 @@ void pvh_port_install(struct pvh_port *port, struct pvh_attachment *att)
 	pvh_attachment_listen(att, port);
 	if (netif_running(port->netdev))
 		pvh_session_open(port);
-	pvh_netlink_notify(port);
+	else
+		pvh_netlink_notify(port);
 }
 
 /**
@@ -57,10 +58,8 @@ static int pvh_open(struct net_device *netdev)
 	struct pvh_port *port = netdev_priv(netdev);
 
 	mutex_lock(&port->lock);
-	if (port->att) {
+	if (port->att)
 		pvh_session_open(port);
-		pvh_netlink_notify(port);
-	}
 	mutex_unlock(&port->lock);
 	return 0;
 }

@@ -307,10 +307,11 @@ notifications() {
 	pid=$!
 	at_exit "kill $pid; rm $log"
 	wait_for 60 grep -q listening "$log"
-	ip link add $P type pveth
+	ip link add $P numtxqueues 2 numrxqueues 2 type pveth
 	at_exit "ip link del $P 2>/dev/null"
 	echo 1 >/proc/sys/net/ipv6/conf/$P/disable_ipv6
-	host portctl attach $P run "ip link set $P up" request request features=0x20 \
+	host portctl attach $P run "ip link set $P up" run "ethtool -K $P tso off" \
+		run "ethtool -L $P combined 1" request request features=0x20 \
 		run "ip link set $P down" run "portctl request detach ifname=$P"
 	host ip link del $P
 	# The last of all
@@ -319,6 +320,10 @@ notifications() {
 	wait_for 60 grep -q "ifname=pvt1 " "$log"
 	diff -u - <(sed -n "s/.* ifname=$P state=\([^ ]*\) error=\([^ ]*\) .*/\1 \2/p" "$log") <<-EOT
 	detached none
+	down none
+	ready none
+	down none
+	ready none
 	down none
 	ready none
 	connected none
