@@ -36,7 +36,7 @@ check-debug:
 
 check-debug-short:
 	scripts/deps
-	scripts/check --only rig --kernel debug --short
+	scripts/check --only rig,guests --kernel debug --short
 
 # A thousand ports in one network
 check-scale:
