@@ -43,6 +43,11 @@ check-scale:
 	scripts/deps
 	scripts/check --only scale
 
+# Two host VMs with a guest each, in a network of OVN
+check-ovn:
+	scripts/deps build rig test ovn
+	scripts/check --only ovn
+
 # 50 boots with two guests each
 soak:
 	scripts/deps
@@ -76,5 +81,5 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all modules tools demo check check-debug check-debug-short check-scale soak \
+.PHONY: all modules tools demo check check-debug check-debug-short check-scale check-ovn soak \
 	bench bench-short bench-ring profile lint clean

@@ -8,9 +8,15 @@ reports=$top/scripts/rig.d/reports
 
 start_host()
 {
-	local line="console=ttyS0 loglevel=5 panic=-1"
+	local line="console=ttyS0 loglevel=5 panic=-1" wire_args=()
 
 	line+=" panic_on_warn=1 oops=panic unknown_nmi_panic $kernel_args"
+	if [ "$wire" ]; then
+		# Datagrams: none of the two has to be there first.
+		rm -f "$wire_dir/$wire"
+		wire_args=(-netdev "dgram,id=wire,local.type=unix,local.path=$wire_dir/$wire,remote.type=unix,remote.path=$wire_dir/$((3 - wire))"
+			-device "virtio-net-pci,netdev=wire,mac=$wire_mac")
+	fi
 	rm -f "$out"/{host,guest[1-4]}.{console,dmesg,registers} "$out"/{pvethd.log,.status}
 	: > "$out/host.console"
 	say "starting the host VM: $accel, CPUs: $host_cpus, memory: $host_mem MB"
@@ -30,7 +36,7 @@ start_host()
 		-device virtio-9p-pci,fsdev=share,mount_tag=share \
 		-device virtio-serial-pci \
 		-chardev "socket,id=session,path=$run/session,server=on,wait=off" \
-		-device virtserialport,chardev=session,name=session \
+		-device virtserialport,chardev=session,name=session "${wire_args[@]}" \
 		< /dev/null > "$run/qemu.log" 2>&1 &
 	qemu=$!
 }

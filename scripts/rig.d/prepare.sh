@@ -294,6 +294,6 @@ write_config()
 	local rig_paths=("$run" "$top" "$PWD" "$script")
 
 	declare -p rig_top rig_cwd rig_paths sshd host_kit guest_kit guests nics queues mode dhcp \
-		guest_cpus guest_mem guest_kernel guest_initrd qemu_args \
+		wire wire_mac guest_cpus guest_mem guest_kernel guest_initrd qemu_args \
 		kvm_module tcg boot_timeout kernel_args
 }
