@@ -108,16 +108,16 @@ all_links_up() {
 # traffic N: large frames one way and small ones the other, until stop_traffic. The
 # guest's end survives what happens to its interface.
 traffic() {
-	local before
+	local already
 
-	mapfile -t before < <(port_frames "$1")
+	mapfile -t already < <(port_frames "$1")
 	traffic_guest=$1
 	ping -f -q -s 1400 "$(guest4 "$1")" >/dev/null 2>&1 &
 	traffic_host_pid=$!
 	# shellcheck disable=SC2016
 	traffic_guest_pid=$(guest "$1" 'ping -f -q '$HOST4' >/dev/null 2>&1 & echo $!')
 	at_exit stop_traffic
-	wait_for 60 traffic_flows "${before[@]}"
+	wait_for 60 traffic_flows "${already[@]}"
 }
 
 # port_frames N: how many were received, and sent
