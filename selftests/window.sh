@@ -345,6 +345,22 @@ bad_frames() {
 
 # Guest 1 without its card, so that its slot is free
 
+# A guest that takes no frames, but sends one each second: those of others are dropped
+# after the host's five seconds all the same.
+sends_and_takes_nothing() {
+	local queued=5 second played steps=()
+
+	test_port $P
+	for second in {1..10}; do
+		steps+=(run "sleep 1" desc publish)
+	done
+	played=$(play request buf post frame run "frames send $P -n $queued 60" \
+		"${steps[@]}" run "cat /sys/class/net/$P/statistics/tx_dropped")
+	echo "$played"
+	grep -qx 'publish: id 9 ok' <<<"$played"
+	[ "$(tail -n 1 <<<"$played")" = $queued ]
+}
+
 card_is_out() { [ "$(pci_devices)" = 0 ]; }
 card_is_in() { ! card_is_out; }
 pci_devices() { guest 1 'cat /sys/bus/pci/devices/*/device' | grep -cx 0x1110 || true; }
@@ -573,6 +589,7 @@ run_tests \
 	bad_offload \
 	bad_offload_in_ram \
 	bad_frames \
+	sends_and_takes_nothing \
 	window_of_others \
 	tiny_window \
 	broken_configuration \
