@@ -310,7 +310,7 @@ notifications() {
 	ip link add $P numtxqueues 2 numrxqueues 2 type pveth
 	at_exit "ip link del $P 2>/dev/null"
 	echo 1 >/proc/sys/net/ipv6/conf/$P/disable_ipv6
-	host portctl attach $P run "ip link set $P up" run "ethtool -K $P tso off" \
+	host portctl attach $P run "ip link set $P up" run "ethtool -K $P rx-gro-hw off" \
 		run "ethtool -L $P combined 1" request request features=0x20 \
 		run "ip link set $P down" run "portctl request detach ifname=$P"
 	host ip link del $P
