@@ -348,10 +348,10 @@ bad_frames() {
 # A guest that takes no frames, but sends one each second: those of others are dropped
 # after the host's five seconds all the same.
 sends_and_takes_nothing() {
-	local queued=5 second played steps=()
+	local queued=5 played steps=()
 
 	test_port $P
-	for second in {1..10}; do
+	for _ in {1..10}; do
 		steps+=(run "sleep 1" desc publish)
 	done
 	played=$(play request buf post frame run "frames send $P -n $queued 60" \
