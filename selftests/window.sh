@@ -343,23 +343,25 @@ bad_frames() {
 		) -
 }
 
-# Guest 1 without its card, so that its slot is free
-
 # A guest that takes no frames, but sends one each second: those of others are dropped
 # after the host's five seconds all the same.
 sends_and_takes_nothing() {
-	local queued=5 played steps=()
+	local queued=5 played dropped steps=()
 
 	test_port $P
+	dropped=/sys/class/net/$P/statistics/tx_dropped
 	for _ in {1..10}; do
-		steps+=(run "sleep 1" desc publish)
+		steps+=(desc publish run "timeout 1 bash -c 'until [ \$(<$dropped) = $queued ]; do :; done' ||
+			[ \$? = 124 ]")
 	done
 	played=$(play request buf post frame run "frames send $P -n $queued 60" \
-		"${steps[@]}" run "cat /sys/class/net/$P/statistics/tx_dropped")
+		"${steps[@]}" run "cat $dropped")
 	echo "$played"
 	grep -qx 'publish: id 9 ok' <<<"$played"
 	[ "$(tail -n 1 <<<"$played")" = $queued ]
 }
+
+# Guest 1 without its card, so that its slot is free
 
 card_is_out() { [ "$(pci_devices)" = 0 ]; }
 card_is_in() { ! card_is_out; }
