@@ -8,13 +8,15 @@ reports=$top/scripts/rig.d/reports
 
 start_host()
 {
-	local line="console=ttyS0 loglevel=5 panic=-1" wire_args=()
+	local line="console=ttyS0 loglevel=5 panic=-1" netdev wire_args=()
 
 	line+=" panic_on_warn=1 oops=panic unknown_nmi_panic $kernel_args"
 	if [ "$wire" ]; then
 		# Datagrams: none of the two has to be there first.
 		rm -f "$wire_dir/$wire"
-		wire_args=(-netdev "dgram,id=wire,local.type=unix,local.path=$wire_dir/$wire,remote.type=unix,remote.path=$wire_dir/$((3 - wire))"
+		netdev=dgram,id=wire,local.type=unix,local.path=$wire_dir/$wire
+		netdev+=,remote.type=unix,remote.path=$wire_dir/$((3 - wire))
+		wire_args=(-netdev "$netdev"
 			-device "virtio-net-pci,netdev=wire,mac=$wire_mac")
 	fi
 	rm -f "$out"/{host,guest[1-4]}.{console,dmesg,registers} "$out"/{pvethd.log,.status}
