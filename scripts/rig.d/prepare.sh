@@ -195,14 +195,16 @@ get_sshd()
 {
 	local version kept dir=$run/sshd
 
-	version=$(dpkg-query -W -f '${Version}' openssh-client)
+	version=$(apt-cache policy openssh-server | sed -n 's/^ *Candidate: //p')
+	[ -n "$version" ] && [ "$version" != "(none)" ] ||
+		die "apt knows no package openssh-server: run apt-get update"
 	# A colon means something to socat
 	kept=$cache/sshd/${version#*:}
 	sshd=$kept/usr/sbin/sshd
 	[ ! -x "$sshd" ] || return 0
 	mkdir -p "$dir" "$cache/sshd"
 	(cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download "openssh-server=$version") ||
-		die "cannot download openssh-server $version: is the machine up to date?"
+		die "cannot download openssh-server $version: run apt-get update"
 	dpkg-deb -x "$dir"/*.deb "$dir/root"
 	# Another rig may do the same now: the first one to rename wins
 	mv -T "$dir/root" "$kept" 2> /dev/null || [ -x "$sshd" ] ||
