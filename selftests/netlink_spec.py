@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Check that the netlink family's header says what its YAML specification says.
+"""Check that the netlink family's header, and the kernel's policy of what it takes,
+say what its YAML specification says.
 
-The header is written by hand, since the kernel's generator is not part of the
+Both are written by hand, since the kernel's generator is not part of the
 kernels that this builds for. Names are formed as the generator forms them.
 """
 
@@ -15,6 +16,10 @@ import yaml
 TOP = pathlib.Path(__file__).resolve().parent.parent
 HEADER = TOP / "include/uapi/linux/pveth_netlink.h"
 SPEC = TOP / "Documentation/netlink/specs/pveth.yaml"
+KERNEL = TOP / "hypervisor-side/netlink.c"
+
+# Of kernel headers, where a policy uses them
+NUMBERS = {"ETH_ALEN": "6", "IFNAMSIZ - 1": "15"}
 
 
 class Header:
@@ -150,6 +155,58 @@ class Comparison:
         return sorted(lines)
 
 
+def policies(text):
+    """What the kernel takes: by attribute, a type and a bound or None"""
+    found = {}
+    for body in re.findall(r"struct nla_policy\s+\w+\[.*?\] = \{(.*?)\n\};", text, re.S):
+        for name, policy in re.findall(r"\[(\w+)\]\s*=\s*(.*?),\s*(?=\[|$)", body, re.S):
+            for number, value in NUMBERS.items():
+                policy = policy.replace(number, value)
+            plain = re.fullmatch(r"\{ \.type = NLA_(\w+)(?:,\s*\.len = (\w+))? \}", policy)
+            minimum = re.fullmatch(r"NLA_POLICY_MIN\(NLA_(\w+), (\w+)\)", policy)
+            other = re.fullmatch(r"NLA_POLICY_(\w+)\((\w+)\)", policy)
+            found[name] = (plain or minimum or other).groups()
+    return found
+
+
+def wanted_policy(attribute):
+    kind = attribute["type"]
+    checks = attribute.get("checks", {})
+    if kind == "string":
+        return "NUL_STRING", str(checks["max-len"])
+    if kind == "binary":
+        return "EXACT_LEN", str(checks["exact-len"])
+    if kind == "nest":
+        nested = attribute["nested-attributes"].replace("-", "_").removeprefix("port_")
+        return "NESTED", f"pvh_{nested}_policy"
+    return kind.upper(), str(checks["min"]) if "min" in checks else None
+
+
+def policy(spec, text):
+    """All attributes of requests, and what is nested in them, and no others"""
+    sets = {s["name"]: {a["name"]: a for a in s["attributes"]}
+            for s in spec["attribute-sets"]}
+    wanted = {}
+
+    def take(set_name, names):
+        for name in names:
+            attribute = sets[set_name][name]
+            wanted[upper(spec["name"], "a", set_name, name)] = wanted_policy(attribute)
+            nested = attribute.get("nested-attributes")
+            if nested:
+                take(nested, [n for n, a in sets[nested].items() if a["type"] != "pad"])
+
+    for operation in spec["operations"]["list"]:
+        for way in "do", "dump":
+            request = operation.get(way, {}).get("request", {})
+            take(operation.get("attribute-set"), request.get("attributes", []))
+    found = policies(text)
+    return [f"{name}: specification {wanted.get(name, 'none')}, "
+            f"policy {found.get(name, 'none')}"
+            for name in sorted(wanted.keys() | found.keys())
+            if wanted.get(name) != found.get(name)]
+
+
 def references(spec):
     """Names that the specification uses but does not define"""
     sets = {s["name"]: {a["name"] for a in s["attributes"]}
@@ -190,7 +247,8 @@ def main():
               for d in spec["definitions"]]
     tests += [(f"attributes of {s['name']}", compare.attribute_set(s))
               for s in spec["attribute-sets"]]
-    tests += [("operations", compare.operations())]
+    tests += [("operations", compare.operations()),
+              ("policy", policy(spec, KERNEL.read_text()))]
     tests += [(f"multicast group {g['name']}", compare.group(g))
               for g in spec["mcast-groups"]["list"]]
     tests += [("nothing else in the header", compare.nothing_else())]
