@@ -43,6 +43,12 @@ check-scale:
 	scripts/deps
 	scripts/check --only scale
 
+# Guests and hosts that do anything: PVETH_FUZZ_STEPS and PVETH_FUZZ_SEED say for how long, and
+# what
+fuzz:
+	scripts/deps
+	scripts/check --only fuzz
+
 # Two host VMs with a guest each, in a network of OVN
 check-ovn:
 	scripts/deps build rig test ovn
@@ -81,5 +87,5 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all modules tools demo check check-debug check-debug-short check-scale check-ovn soak \
+.PHONY: all modules tools demo check check-debug check-debug-short check-scale check-ovn fuzz soak \
 	bench bench-short bench-ring profile lint clean

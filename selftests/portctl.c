@@ -2,8 +2,8 @@
 /*
  * portctl: a pveth port as no daemon and no driver would have it
  *
- * For tests: raw access to the kernel's family "pveth", a guest that is played on
- * the other side of a window, and windows for QEMU.
+ * For tests: raw access to the kernel's family "pveth", a guest or a host that is
+ * played on its side of a window, and windows for QEMU.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,8 +34,11 @@ static const char usage[] =
 "                              portctl_guest.c lists the steps\n"
 "  window FILE SIZE [FIELD=VALUE]...\n"
 "                              make a file that is a window with a host's page in\n"
-"                              it: magic major minor queue-pairs window-size mtu mac\n"
-"  serve SOCKET FILE VECTORS   be the ivshmem server of one QEMU\n"
+"                              it: magic major minor queue-pairs window-size\n"
+"                              features mtu mac\n"
+"  serve SOCKET FILE VECTORS   be the ivshmem server of one QEMU, until it goes\n"
+"  host SOCKET FILE VECTORS    likewise, and do what a host would: lines of standard\n"
+"                              input have steps, which portctl_host.c lists\n"
 "  resources                   print what leaks would change: how many eventfds there\n"
 "                              are, and how many pages are pinned\n"
 "\n"
@@ -163,7 +166,12 @@ static void put_guest(struct attributes *attrs, const struct guest *guest)
 
 static int attach(char **words)
 {
-	struct guest guest = { .window_size = 1 << 20, .vectors = 2 };
+	struct guest guest = {
+		.window_size = 1 << 20,
+		.vectors = 2,
+		.ring_fd = guest.kick_fd,
+		.rung_fd = guest.call_fd,
+	};
 	struct attributes attrs = {};
 	const char *offset = NULL;
 	char addr[64];
@@ -292,8 +300,9 @@ int main(int argc, char **argv)
 		window_make(argv[2], parse_number(argv[3]), argv + 4);
 		return EXIT_SUCCESS;
 	}
-	if (!strcmp(command, "serve") && argc == 5)
-		return window_serve(argv[2], argv[3], parse_number(argv[4]));
+	if ((!strcmp(command, "serve") || !strcmp(command, "host")) && argc == 5)
+		return window_serve(argv[2], argv[3], parse_number(argv[4]),
+				    !strcmp(command, "host"));
 	if (!strcmp(command, "resources") && argc == 2)
 		return resources();
 	fputs(usage, !strcmp(command, "help") ? stdout : stderr);

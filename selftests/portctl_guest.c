@@ -17,18 +17,16 @@
  *	run COMMAND	run a command in a shell
  *	leave		exit, and let a child process hold the session's kick-fd
  *	hold		wait to be killed
+ *	fuzz		do what comes to mind
  *
  * The host must ring for each of its answers; nothing is looked at twice without.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <endian.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +34,6 @@
 #include <unistd.h>
 
 #include "portctl.h"
-
-/* A host that is slow may take so long, one that does not answer fails. */
-#define ANSWER_MS	30000
 
 #define RING_SIZE	64
 #define PAIR_BYTES	8192
@@ -50,132 +45,15 @@
 #define RINGS		PVETH_MEMORY_OFFSET
 #define SLOTS		(RINGS + PVETH_MAX_QUEUE_PAIRS * PAIR_BYTES)
 
-#define FRAME_LEN	60
-
 #define CHECK_NUMBER	0x0123456789abcdefULL
-
-/* FIELD=VALUE words of a step, and which of them it asked for */
-struct fields {
-	char **words;
-	unsigned int count;
-	uint64_t used;
-};
-
-/* A ring of queue pair 0 in the session: where it is, how far it is, and how
- * many entries are written and not handed over
- */
-struct ring {
-	uint64_t addr;
-	uint32_t size;
-	uint32_t index;
-	uint32_t new;
-};
-
-static struct ring g2h, g2h_done, h2g_post, h2g;
 
 /* Where the buffers are that the host has, by ID */
 static uint64_t buf_addr[RING_SIZE];
-
-static const char *field_text(struct fields *f, const char *name)
-{
-	size_t len = strlen(name);
-	unsigned int i;
-
-	for (i = 0; i < f->count; i++) {
-		if (strncmp(f->words[i], name, len) || f->words[i][len] != '=')
-			continue;
-		f->used |= 1ULL << i;
-		return f->words[i] + len + 1;
-	}
-	return NULL;
-}
-
-static uint64_t field(struct fields *f, const char *name, uint64_t otherwise)
-{
-	const char *text = field_text(f, name);
-
-	return text ? parse_number(text) : otherwise;
-}
-
-static struct pveth_host_page *host_page(const struct guest *g)
-{
-	return g->window;
-}
-
-static struct pveth_guest_page *guest_page(const struct guest *g)
-{
-	return (void *)((char *)g->window + PVETH_GUEST_PAGE_OFFSET);
-}
-
-/* Where an address of the session is */
-static void *at(const struct guest *g, uint64_t addr)
-{
-	const struct region *region;
-
-	if (!g->direct)
-		return (char *)g->window + addr;
-	for (region = g->region; region < g->region + g->regions; region++)
-		if (region->memory && addr - region->guest_addr < region->bytes)
-			return (char *)region->memory + (addr - region->guest_addr);
-	die("no region has the address %#" PRIx64, addr);
-}
 
 /* The memory that is used, unless a step says otherwise */
 static uint64_t base(const struct guest *g)
 {
 	return g->direct ? g->region[0].guest_addr : 0;
-}
-
-static uint32_t load(const __le32 *word)
-{
-	return le32toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
-}
-
-static void store(__le32 *word, uint32_t value)
-{
-	__atomic_store_n(word, htole32(value), __ATOMIC_RELEASE);
-}
-
-static struct pveth_ring *words_of(const struct guest *g, const struct ring *ring)
-{
-	return at(g, ring->addr);
-}
-
-static void *entry_of(const struct guest *g, const struct ring *ring, uint32_t index, size_t size)
-{
-	return (char *)(words_of(g, ring) + 1) + (index % ring->size) * size;
-}
-
-static void ring_host(const struct guest *g, unsigned int vector)
-{
-	const uint64_t one = 1;
-
-	if (write(g->kick_fd[vector], &one, sizeof(one)) != sizeof(one))
-		die("cannot ring: %s", strerror(errno));
-}
-
-/* Wait until the condition holds. It is looked at after each ring of the host. */
-static bool wait_until(const struct guest *g, bool (*condition)(const struct guest *g), int ms)
-{
-	struct pollfd fds[PVETH_MAX_FDS];
-	unsigned int i;
-	uint64_t rings;
-
-	for (i = 0; i < g->vectors; i++)
-		fds[i] = (struct pollfd) { .fd = g->call_fd[i], .events = POLLIN };
-	while (!condition(g)) {
-		if (poll(fds, g->vectors, ms) <= 0)
-			return false;
-		for (i = 0; i < g->vectors; i++)
-			if (fds[i].revents && read(fds[i].fd, &rings, sizeof(rings)) < 0)
-				die("cannot read an eventfd: %s", strerror(errno));
-	}
-	return true;
-}
-
-static uint32_t host_state(const struct guest *g)
-{
-	return load(&host_page(g)->session) & PVETH_SESSION_STATE_MASK;
 }
 
 static bool host_is_ready(const struct guest *g)
@@ -196,19 +74,19 @@ static bool session_ended(const struct guest *g)
 
 static bool frame_done_or_ended(const struct guest *g)
 {
-	return session_ended(g) || load(&words_of(g, &g2h_done)->prod) != g2h_done.index;
+	return session_ended(g) || load(&words_of(g, &g->g2h_done)->prod) != g->g2h_done.index;
 }
 
 static bool frame_came_or_ended(const struct guest *g)
 {
-	return session_ended(g) || load(&words_of(g, &h2g)->prod) != h2g.index;
+	return session_ended(g) || load(&words_of(g, &g->h2g)->prod) != g->h2g.index;
 }
 
 static void set_word(struct guest *g, uint32_t gen, uint32_t state)
 {
 	g->word = gen << PVETH_SESSION_GEN_SHIFT | state;
 	store(&guest_page(g)->session, g->word);
-	ring_host(g, PVETH_VECTOR_SESSION);
+	ring_peer(g, PVETH_VECTOR_SESSION);
 }
 
 static uint64_t ring_bytes(size_t entry_size)
@@ -237,19 +115,6 @@ static void put_pairs(struct pveth_guest_page *page, uint64_t start)
 		pair->h2g_size = htole32(RING_SIZE);
 		memset(pair->reserved, 0, sizeof(pair->reserved));
 	}
-}
-
-static void start_ring(struct ring *ring, __le64 addr, __le32 size)
-{
-	*ring = (struct ring) { .addr = le64toh(addr), .size = le32toh(size) };
-}
-
-static void start_rings(const struct pveth_queue_pair *pair)
-{
-	start_ring(&g2h, pair->g2h, pair->g2h_size);
-	start_ring(&g2h_done, pair->g2h_done, pair->g2h_size);
-	start_ring(&h2g_post, pair->h2g_post, pair->h2g_size);
-	start_ring(&h2g, pair->h2g, pair->h2g_size);
 }
 
 /* One at the start of the RAM, one at its end */
@@ -310,7 +175,7 @@ static void step_request(struct guest *g, struct fields *f)
 	for (i = 0; g->direct && i < g->regions; i++)
 		memset(g->region[i].memory, 0, g->region[i].bytes);
 	put_request(g, load(&host_page(g)->session) >> PVETH_SESSION_GEN_SHIFT, f);
-	start_rings(&guest_page(g)->queue[0]);
+	start_rings(g);
 	set_word(g, gen + 1, PVETH_GUEST_CONNECT);
 	if (!wait_until(g, host_answered, wait_ms))
 		printf("request: no answer\n");
@@ -322,28 +187,12 @@ static void step_request(struct guest *g, struct fields *f)
 
 static void step_desc(struct guest *g, struct fields *f)
 {
-	uint32_t index = g2h.index + g2h.new++;
+	uint32_t index = g->g2h.index + g->g2h.new++;
 	uint64_t addr = base(g) + SLOTS + (index % RING_SIZE) * PVETH_MIN_BUF_SIZE;
-	struct ethhdr *frame = at(g, addr);
-	struct pveth_desc *desc = entry_of(g, &g2h, index, sizeof(*desc));
+	struct pveth_desc *desc = entry_of(g, &g->g2h, index, sizeof(*desc));
 
-	memset(frame->h_dest, 0xff, ETH_ALEN);
-	memcpy(frame->h_source, "\x52\x54\0\0\0\1", ETH_ALEN);
-	frame->h_proto = htons(field(f, "ethertype", ETH_P_802_EX1));
-	*desc = (struct pveth_desc) {
-		.addr			= htole64(field(f, "addr", addr)),
-		.len			= htole32(field(f, "len", FRAME_LEN)),
-		.id			= htole16(field(f, "id", index % RING_SIZE)),
-		.flags			= htole16(field(f, "flags", 0)),
-		.hdr.flags		= field(f, "hdr-flags", 0),
-		.hdr.gso_type		= field(f, "gso-type", 0),
-		.hdr.hdr_len		= htole16(field(f, "hdr-len", 0)),
-		.hdr.gso_size		= htole16(field(f, "gso-size", 0)),
-		.hdr.csum_start		= htole16(field(f, "csum-start", 0)),
-		.hdr.csum_offset	= htole16(field(f, "csum-offset", 0)),
-		.hdr.num_buffers	= htole16(field(f, "count", 1)),
-		.hash			= htole32(field(f, "hash", 0)),
-	};
+	put_header(at(g, addr), f);
+	put_desc(desc, f, addr, index % RING_SIZE);
 }
 
 static void print_end(const struct guest *g, const char *step)
@@ -359,27 +208,27 @@ static void step_publish(struct guest *g, struct fields *f)
 	static const char *const names[] = { "ok", "bad", "dropped" };
 	struct pveth_done *done;
 
-	g2h.index = field(f, "index", g2h.index + g2h.new);
-	g2h.new = 0;
-	store(&words_of(g, &g2h)->prod, g2h.index);
-	ring_host(g, PVETH_VECTOR_QUEUE);
+	g->g2h.index = field(f, "index", g->g2h.index + g->g2h.new);
+	g->g2h.new = 0;
+	store(&words_of(g, &g->g2h)->prod, g->g2h.index);
+	ring_peer(g, PVETH_VECTOR_QUEUE);
 	if (!wait_until(g, frame_done_or_ended, ANSWER_MS))
 		die("publish: nothing becomes of the frame");
 	if (session_ended(g)) {
 		print_end(g, "publish");
 		return;
 	}
-	done = entry_of(g, &g2h_done, g2h_done.index++, sizeof(*done));
+	done = entry_of(g, &g->g2h_done, g->g2h_done.index++, sizeof(*done));
 	/* The next one is to be announced as well. */
-	store(&words_of(g, &g2h_done)->event, g2h_done.index);
+	store(&words_of(g, &g->g2h_done)->event, g->g2h_done.index);
 	printf("publish: id %u %s\n", le16toh(done->id),
 	       le16toh(done->status) < 3 ? names[le16toh(done->status)] : "?");
 }
 
 static void step_buf(struct guest *g, struct fields *f)
 {
-	uint32_t index = h2g_post.index + h2g_post.new++;
-	struct pveth_buf *buf = entry_of(g, &h2g_post, index, sizeof(*buf));
+	uint32_t index = g->h2g_post.index + g->h2g_post.new++;
+	struct pveth_buf *buf = entry_of(g, &g->h2g_post, index, sizeof(*buf));
 
 	*buf = (struct pveth_buf) {
 		.addr = htole64(field(f, "addr", base(g) + SLOTS +
@@ -393,10 +242,10 @@ static void step_buf(struct guest *g, struct fields *f)
 
 static void step_post(struct guest *g, struct fields *f)
 {
-	h2g_post.index = field(f, "index", h2g_post.index + h2g_post.new);
-	h2g_post.new = 0;
-	store(&words_of(g, &h2g_post)->prod, h2g_post.index);
-	ring_host(g, PVETH_VECTOR_QUEUE);
+	g->h2g_post.index = field(f, "index", g->h2g_post.index + g->h2g_post.new);
+	g->h2g_post.new = 0;
+	store(&words_of(g, &g->h2g_post)->prod, g->h2g_post.index);
+	ring_peer(g, PVETH_VECTOR_QUEUE);
 }
 
 /* The host says CONNECTED just before it takes frames. */
@@ -450,7 +299,7 @@ static void step_frame(struct guest *g, struct fields *f)
 	frame[2 * ETH_ALEN + 1] = ETH_P_802_EX1 & 0xff;
 
 	wait_for_carrier(g->port);
-	store(&words_of(g, &h2g)->event, h2g.index);
+	store(&words_of(g, &g->h2g)->event, g->h2g.index);
 	send_frame(g->port, frame, len);
 	if (!wait_until(g, frame_came_or_ended, ANSWER_MS))
 		die("frame: it does not come");
@@ -458,7 +307,7 @@ static void step_frame(struct guest *g, struct fields *f)
 		print_end(g, "frame");
 		return;
 	}
-	desc = entry_of(g, &h2g, h2g.index++, sizeof(*desc));
+	desc = entry_of(g, &g->h2g, g->h2g.index++, sizeof(*desc));
 	if (le32toh(desc->len) != len ||
 	    memcmp(at(g, buf_addr[le16toh(desc->id) % RING_SIZE]), frame, len))
 		die("frame: another one came");
@@ -528,10 +377,184 @@ static void step_hold(struct guest *g, struct fields *f)
 	pause();
 }
 
-static const struct {
-	const char *name;
-	void (*run)(struct guest *g, struct fields *f);
-} steps[] = {
+/* Frames that the host takes, if no field is spoilt */
+static void fuzz_frame(struct guest *g)
+{
+	uint32_t i, count = 1 + any(4), id = any(RING_SIZE);
+	struct fields none = {};
+	struct pveth_desc *desc;
+	uint64_t addr;
+
+	for (i = 0; i < count; i++) {
+		addr = base(g) + SLOTS + any(RING_SIZE) * PVETH_MIN_BUF_SIZE;
+		desc = entry_of(g, &g->g2h, g->g2h.index++, sizeof(*desc));
+		put_header(at(g, addr), &none);
+		put_desc(desc, &none, addr, i ? 0 : id);
+		desc->len = htole32(1 + any(PVETH_MIN_BUF_SIZE));
+		desc->hdr.num_buffers = htole16(i ? 0 : count);
+	}
+	g->g2h_done.index++;
+}
+
+static bool frames_are_done_or_ended(const struct guest *g)
+{
+	return session_ended(g) || load(&words_of(g, &g->g2h_done)->prod) == g->g2h_done.index;
+}
+
+/* The ring is empty afterwards, unless what was spoilt has no answer. */
+static void fuzz_publish(struct guest *g)
+{
+	const int enough_ms = 20;
+
+	store(&words_of(g, &g->g2h_done)->event, g->g2h_done.index - 1);
+	store(&words_of(g, &g->g2h)->prod, g->g2h.index);
+	ring_peer(g, PVETH_VECTOR_QUEUE);
+	wait_until(g, frames_are_done_or_ended, enough_ms);
+}
+
+/* As many as there is room for: all that came back */
+static void fuzz_post(struct guest *g, bool spoil)
+{
+	uint32_t came = load(&words_of(g, &g->h2g)->prod);
+	struct pveth_buf *buf;
+
+	while (g->h2g_post.index - came < RING_SIZE) {
+		buf = entry_of(g, &g->h2g_post, g->h2g_post.index, sizeof(*buf));
+		*buf = (struct pveth_buf) {
+			.addr = htole64(base(g) + SLOTS +
+					(RING_SIZE + g->h2g_post.index % RING_SIZE) *
+					PVETH_MIN_BUF_SIZE),
+			.len = htole32(PVETH_MIN_BUF_SIZE),
+			.id = htole16(g->h2g_post.index % RING_SIZE),
+		};
+		g->h2g_post.index++;
+	}
+	buf = entry_of(g, &g->h2g_post, g->h2g_post.index - 1, sizeof(*buf));
+	switch (spoil ? any(4) : 4) {
+	case 0:
+		buf->addr = htole64(any_number());
+		break;
+	case 1:
+		buf->len = htole32(any_number());
+		break;
+	case 2:
+		buf->id = htole16(any_number());
+		break;
+	case 3:
+		buf->reserved = htole16(any_number());
+		break;
+	}
+	store(&words_of(g, &g->h2g_post)->prod, g->h2g_post.index);
+	ring_peer(g, PVETH_VECTOR_QUEUE);
+}
+
+static void fuzz_page(struct guest *g)
+{
+	struct pveth_guest_page *page = guest_page(g);
+
+	switch (any(4)) {
+	case 0:
+		page->mtu = htole32(any_number());
+		break;
+	case 1:
+		page->mac = htole64(any_number());
+		break;
+	case 2:
+		page->error = htole32(any_number());
+		break;
+	case 3:
+		page->queue[0].g2h = htole64(any_number());
+		break;
+	}
+	ring_peer(g, PVETH_VECTOR_SESSION);
+}
+
+/* One request of eight is spoilt in one field, and is answered or not. */
+static void fuzz_request(struct guest *g)
+{
+	static const char *const names[] = {
+		"host-gen", "features", "queue-pairs", "reserved0", "reserved1", "pair-reserved",
+		"g2h", "g2h-done", "h2g-post", "h2g", "g2h-size", "h2g-size", "check",
+		"check-addr0", "check-addr1",
+	};
+	uint32_t gen = g->word >> PVETH_SESSION_GEN_SHIFT;
+	char spoilt[64], *words[] = { spoilt, NULL };
+	struct fields f = { .words = words };
+	const int no_answer_ms = 100;
+
+	set_word(g, gen, PVETH_GUEST_DOWN);
+	if (!wait_until(g, host_is_ready, ANSWER_MS))
+		die("fuzz: the host does not get ready");
+	memset((char *)g->window + RINGS, 0, g->window_size - RINGS);
+	g->direct = g->regions && any(2);
+	if (!any(8)) {
+		snprintf(spoilt, sizeof(spoilt), "%s=%" PRIu64,
+			 names[any(sizeof(names) / sizeof(*names))], any_number());
+		f.count = 1;
+	}
+	put_request(g, load(&host_page(g)->session) >> PVETH_SESSION_GEN_SHIFT, &f);
+	if (g->direct)
+		guest_page(g)->features |= htole64(1ULL << PVETH_F_DIRECT);
+	start_rings(g);
+	set_word(g, gen + 1, PVETH_GUEST_CONNECT);
+	if (!wait_until(g, host_answered, f.count ? no_answer_ms : ANSWER_MS) && !f.count)
+		die("fuzz: no answer to a good request");
+}
+
+static void fuzz_once(struct guest *g)
+{
+	switch (any(64)) {
+	case 0:
+		fuzz_frame(g);
+		spoil_desc(entry_of(g, &g->g2h, g->g2h.index - 1, sizeof(struct pveth_desc)));
+		fuzz_publish(g);
+		break;
+	case 1:
+		fuzz_frame(g);
+		store(&words_of(g, &g->g2h)->prod, g->g2h.index);
+		flip_desc(g, &g->g2h);
+		break;
+	case 2:
+		fuzz_post(g, true);
+		break;
+	case 3:
+		spoil_index(g);
+		break;
+	case 4:
+		scribble(g);
+		break;
+	case 5:
+		set_word(g, any_number(), any(5));
+		break;
+	case 6 ... 9:
+		fuzz_page(g);
+		break;
+	case 10:
+		fuzz_request(g);
+		break;
+	case 11 ... 30:
+		fuzz_post(g, false);
+		break;
+	default:
+		fuzz_frame(g);
+		fuzz_publish(g);
+	}
+}
+
+static void step_fuzz(struct guest *g, struct fields *f)
+{
+	uint64_t count = field(f, "count", 1000), i;
+
+	any_from(field(f, "seed", 1));
+	for (i = 0; i < count; i++) {
+		while (session_ended(g))
+			fuzz_request(g);
+		fuzz_once(g);
+	}
+	printf("fuzz: %" PRIu64 " steps\n", count);
+}
+
+static const struct step steps[] = {
 	{ "request", step_request },
 	{ "desc", step_desc },
 	{ "publish", step_publish },
@@ -543,39 +566,12 @@ static const struct {
 	{ "show", step_show },
 	{ "leave", step_leave },
 	{ "hold", step_hold },
+	{ "fuzz", step_fuzz },
+	{}
 };
-
-static void run_step(struct guest *g, const char *name, struct fields *f)
-{
-	unsigned int i;
-
-	for (i = 0; i < sizeof(steps) / sizeof(*steps); i++)
-		if (!strcmp(name, steps[i].name))
-			break;
-	if (i == sizeof(steps) / sizeof(*steps))
-		die("no step: %s", name);
-	steps[i].run(g, f);
-	for (i = 0; i < f->count; i++)
-		if (!(f->used & 1ULL << i))
-			die("%s: no field: %s", name, f->words[i]);
-	fflush(stdout);
-}
 
 /* Ends with the words. */
 void guest_steps(struct guest *guest, char **words)
 {
-	struct fields f;
-	char *name;
-
-	while (*words) {
-		name = *words++;
-		if (!strcmp(name, "run")) {
-			if (!*words || system(*words++))
-				die("a command failed");
-			continue;
-		}
-		for (f = (struct fields) { .words = words }; *words && strchr(*words, '='); words++)
-			f.count++;
-		run_step(guest, name, &f);
-	}
+	run_steps(guest, steps, words);
 }

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -48,6 +49,7 @@ void window_make(const char *file, uint64_t size, char **words)
 		.version_minor	= htole16(word_number(words, "minor", PVETH_VERSION_MINOR)),
 		.max_queue_pairs = htole16(word_number(words, "queue-pairs", 1)),
 		.window_size	= htole64(word_number(words, "window-size", size)),
+		.features	= htole64(word_number(words, "features", 0)),
 		.session	= htole32(1 << PVETH_SESSION_GEN_SHIFT | PVETH_HOST_READY),
 		.link		= htole32(PVETH_LINK_UP),
 		.mtu		= htole32(word_number(words, "mtu", 1500)),
@@ -90,11 +92,29 @@ static void send_message(int sock, int64_t number, int fd)
 		die("cannot send to QEMU: %s", strerror(errno));
 }
 
-/* The protocol of ivshmem: hypervisor-side/pvethd/ivshmem.c explains it. Doorbells
- * of the host's side are nobody's. QEMU is served until it goes.
- */
-int window_serve(const char *path, const char *file, unsigned int vectors)
+static void map_window(struct guest *guest, int fd)
 {
+	struct stat stat;
+
+	if (fstat(fd, &stat))
+		die("cannot tell how large the window is: %s", strerror(errno));
+	guest->window_size = stat.st_size;
+	guest->window = mmap(NULL, stat.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (guest->window == MAP_FAILED)
+		die("cannot map the window: %s", strerror(errno));
+}
+
+/* The protocol of ivshmem: hypervisor-side/pvethd/ivshmem.c explains it. QEMU is served
+ * until it goes, or until the host that is played has no more to do; without one, doorbells
+ * of the host's side are nobody's.
+ */
+int window_serve(const char *path, const char *file, unsigned int vectors, bool play)
+{
+	struct guest guest = {
+		.vectors = vectors,
+		.ring_fd = guest.call_fd,
+		.rung_fd = guest.kick_fd,
+	};
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	int window = open(file, O_RDWR);
@@ -108,17 +128,28 @@ int window_serve(const char *path, const char *file, unsigned int vectors)
 	unlink(path);
 	if (window < 0)
 		die("cannot open %s: %s", file, strerror(errno));
+	if (vectors > PVETH_MAX_FDS)
+		die("at most %u vectors", PVETH_MAX_FDS);
 	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 1))
 		die("cannot listen on %s: %s", path, strerror(errno));
 	sock = accept(listener, NULL, NULL);
 	if (sock < 0)
 		die("nobody came: %s", strerror(errno));
+	map_window(&guest, window);
 	send_message(sock, 0, -1);
 	send_message(sock, 1, -1);
 	send_message(sock, -1, window);
-	for (i = 0; i < vectors; i++)
-		send_message(sock, 0, eventfd(0, 0));
-	for (i = 0; i < vectors; i++)
-		send_message(sock, 1, eventfd(0, 0));
+	for (i = 0; i < vectors; i++) {
+		guest.kick_fd[i] = eventfd(0, EFD_NONBLOCK);
+		send_message(sock, 0, guest.kick_fd[i]);
+	}
+	for (i = 0; i < vectors; i++) {
+		guest.call_fd[i] = eventfd(0, EFD_NONBLOCK);
+		send_message(sock, 1, guest.call_fd[i]);
+	}
+	if (play) {
+		host_steps(&guest);
+		return EXIT_SUCCESS;
+	}
 	return read(sock, &byte, 1) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

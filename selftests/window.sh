@@ -14,9 +14,10 @@
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/lib_window.sh
+. "$(dirname "$0")/lib_window.sh"
 
 P=pvt0
-WINDOW=0x100000
 
 # The guest's RAM, where a test has direct mode: two regions that touch, and one
 # that does not
@@ -288,19 +289,10 @@ bad_offloads() {
 	local n
 	local -a steps
 
-	for n in "ethertype=$IPV6 csum-start=53 csum-offset=0" \
-		 "ethertype=$IPV4 csum-start=33 csum-offset=0" \
-		 "csum-start=$2" "csum-start=14 csum-offset=$3" "csum-start=65535" \
-		 "csum-start=14 csum-offset=65535" \
-		 "gso-type=1 csum-start=34 csum-offset=16 gso-size=0" \
-		 "gso-type=1 csum-start=34 csum-offset=6 gso-size=8" \
-		 "gso-type=1 csum-start=34 csum-offset=16 gso-size=65535" \
-		 "gso-type=4 csum-start=$(($2 - 10)) csum-offset=16 gso-size=8" \
-		 "gso-type=5 csum-start=34 csum-offset=6 gso-size=0" \
-		 "gso-type=5 csum-start=34 csum-offset=16 gso-size=8"; do
+	while read -r n; do
 		# shellcheck disable=SC2206 # several fields
 		steps+=(desc len="$2" hdr-flags=1 $n publish)
-	done
+	done < <(bad_metadata "$2" "$3")
 	# So that none of them is bad for its length
 	test_port $P mtu 9000
 	portctl attach $P "${ram[@]}" request features="$1" "${steps[@]}" \
@@ -359,83 +351,6 @@ sends_and_takes_nothing() {
 	echo "$played"
 	grep -qx 'publish: id 9 ok' <<<"$played"
 	[ "$(tail -n 1 <<<"$played")" = $queued ]
-}
-
-# Guest 1 without its card, so that its slot is free
-
-card_is_out() { [ "$(pci_devices)" = 0 ]; }
-card_is_in() { ! card_is_out; }
-pci_devices() { guest 1 'cat /sys/bus/pci/devices/*/device' | grep -cx 0x1110 || true; }
-
-take_card_out() {
-	[ -e /run/rig/1 ] || skip "no guest 1"
-	if card_is_in; then
-		host guest --unplug 1
-	fi
-}
-
-put_card_in() {
-	if [ -e /run/rig/1 ] && card_is_out; then
-		guest --plug 1
-		link_up 1
-	fi
-}
-
-qmp() { guest --qmp 1 "$1" >/dev/null; }
-
-# The kernel says that it went, then QEMU takes it away.
-window_is_out() {
-	! guest --qmp 1 '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral"}}' |
-		grep -q '"name": "window"'
-}
-
-take_window_out() {
-	qmp '{"execute": "device_del", "arguments": {"id": "window"}}'
-	wait_for 60 window_is_out
-}
-
-# put_window_in DRIVER: with an argument in JSON
-put_window_in() {
-	qmp '{"execute": "device_add", "arguments":
-		{"driver": "'"$1"'", "id": "window", "bus": "rp1", '"$2"'}}'
-	at_exit take_window_out
-	wait_for 60 card_is_in
-}
-
-# put_file_in FILE: a window without doorbells
-put_file_in() {
-	qmp '{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file",
-		"id": "file", "mem-path": "'"$1"'", "size": '"$(stat -c %s "$1")"', "share": true}}'
-	at_exit "qmp '{\"execute\": \"object-del\", \"arguments\": {\"id\": \"file\"}}'"
-	put_window_in ivshmem-plain '"memdev": "file"'
-}
-
-# put_served_in FILE VECTORS: a window with doorbells
-put_served_in() {
-	portctl serve "$DIR/socket" "$1" "$2" &
-	wait_for 60 test -S "$DIR/socket"
-	qmp '{"execute": "chardev-add", "arguments": {"id": "served", "backend": {"type": "socket",
-		"data": {"server": false, "addr": {"type": "unix",
-		"data": {"path": "'"$DIR/socket"'"}}}}}}'
-	at_exit "qmp '{\"execute\": \"chardev-remove\", \"arguments\": {\"id\": \"served\"}}'"
-	put_window_in ivshmem-doorbell '"chardev": "served", "vectors": '"$2"
-}
-
-# What the driver makes of the window as it is now: whether it takes it, what
-# interfaces there are, and what it says
-probe() {
-	guest 1 bash -s <<-'EOT'
-	device=$(grep -lx 0x1110 /sys/bus/pci/devices/*/device)
-	device=${device%/device}
-	echo "window.sh: probe" >/dev/kmsg
-	echo "${device##*/}" >/sys/bus/pci/drivers_probe
-	if [ -e "$device/driver" ]; then echo taken; else echo "left alone"; fi
-	ls /sys/class/net | sed '/^lo$/d; s/.*/an interface/'
-	dmesg | awk '/window.sh: probe/ { said = ""; next }
-		/pveth/ && !/probe .*failed/ { said = said $0 "\n" }
-		END { printf "%s", said }' |
-		sed "s/^\[[^]]*\] //; s/${device##*/}/DEVICE/"
-	EOT
 }
 
 # made_of WHAT-IT-IS: compares what the driver makes of it with standard input,
@@ -497,7 +412,7 @@ broken_configuration() {
 
 	take_card_out
 	portctl window "$FILE" $WINDOW mtu=0
-	put_served_in "$FILE" 17
+	put_served_in serve "$FILE" 17
 	for mtu in 0 67 65522 4294967295; do
 		portctl window "$FILE" $WINDOW mtu=$mtu
 		note "the window is of MTU $mtu"
@@ -528,7 +443,7 @@ broken_offer_later() {
 
 	take_card_out
 	portctl window "$FILE" $WINDOW
-	put_served_in "$FILE" 17
+	put_served_in serve "$FILE" 17
 	probe 2>/dev/null | diff -u <(printf '%s\n' taken "an interface") -
 	card=$(guest_if 1)
 	for n in 0 17 65535; do
@@ -547,7 +462,7 @@ small_window() {
 	take_card_out
 	rm -f "$FILE"
 	portctl window "$FILE" $bytes queue-pairs=16
-	put_served_in "$FILE" 17
+	put_served_in serve "$FILE" 17
 	note "the window is too small for a queue pair"
 	probe 2>/dev/null | diff -u <(cat <<-EOT
 	left alone
@@ -561,10 +476,6 @@ good_card() {
 	put_card_in
 }
 
-DIR=$(mktemp -d)
-FILE=$DIR/window
-at_exit "rm -r $DIR"
-at_exit put_card_in
 run_tests \
 	refused_features \
 	refused_queues \
