@@ -235,7 +235,7 @@ return_to_bridge() {
 card_with() {
 	host guest --stop 1
 	host pvethctl del "$port"
-	host pvethctl add "$port" --mac 52:54:00:77:00:01 --bridge "$BRIDGE" "$@" >/dev/null
+	host pvethctl add "$port" --mac 52:54:00:77:00:01 --bridge "$BRIDGE" --allow all "$@" >/dev/null
 	host ip link set "$port" master "$BRIDGE" up
 	host guest --start 1
 	host guest --wait 1

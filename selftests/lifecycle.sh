@@ -178,7 +178,7 @@ make_port() {
 	local mac
 
 	mac=$(jq -r .mac <<<"$1")
-	pvethctl add "$PORT" --mac "$mac" --queues "$(jq .queues <<<"$1")" \
+	pvethctl add "$PORT" --mac "$mac" --allow all --queues "$(jq .queues <<<"$1")" \
 		--window-size "$(jq .window_size <<<"$1")" --bridge "$BRIDGE"
 }
 

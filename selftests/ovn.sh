@@ -135,7 +135,7 @@ is_up() { [ "$(nbctl get logical_switch_port "guest$me" up)" = true ]; }
 has_card() { [ "$(guest_if 1)" = "$interface" ]; }
 
 add_card() {
-	host pvethctl add "$port" --mac "$(mac $me)" --mtu $MTU >/dev/null
+	host pvethctl add "$port" --mac "$(mac $me)" --mtu $MTU --allow all >/dev/null
 	host ip link set "$port" up
 	host guest --plug 1
 	wait_for 60 has_card

@@ -200,11 +200,13 @@ static int set_network(struct port_config *config, const char *network, const ch
 		       const char *ipv6, json_t *allow, json_t *publish,
 		       struct error *err)
 {
+	if (set_allow(config, allow, err))
+		return -1;
 	if (!network) {
 		if (ipv4 || ipv6)
 			return error_set(err, "an address is one of a network: --network NAME");
-		if (allow)
-			return error_set(err, "the guest of a port without a network may send anything: leave out --allow, or use --network NAME");
+		if (config->allow & ALLOW_LINK_LOCAL)
+			return error_set(err, "the guest of a port without a network has any link-local addresses: leave out --allow link-local, or use --network NAME");
 		if (publish)
 			return error_set(err, "what is published is an address of a network: --network NAME");
 		return 0;
@@ -214,7 +216,7 @@ static int set_network(struct port_config *config, const char *network, const ch
 	if (config->bridge[0])
 		return error_set(err, "a port of a network is in no bridge but the network's: leave out --network or --bridge");
 	strcpy(config->network, network);
-	if (set_allow(config, allow, err) || set_publish(config, publish, err))
+	if (set_publish(config, publish, err))
 		return -1;
 	if ((ipv4 && address_parse(ipv4, AF_INET, &config->address[FAMILY_IPV4], err)) ||
 	    (ipv6 && address_parse(ipv6, AF_INET6, &config->address[FAMILY_IPV6], err)))

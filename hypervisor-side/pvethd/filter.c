@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the guest of a port in a network may send: what comes from its own addresses,
- * and what is no server's or router's to say
+ * What the guest of a port may send: what comes from its own addresses, and what is no
+ * server's or router's to say
+ *
+ * In a network all of its addresses are known, and what it may send is what they allow. Where
+ * it is in none, its MAC address is, and what it may send is all but what is known to be
+ * wrong.
  *
  * A chain of nftables for each port, "port/NAME", sees frames before anything else of
  * the host's network does (nft(8), "netdev", "ingress"), and has another one, "guest/NAME",
  * look at the guest's. They are replaced in one transaction, so that there is no time
  * without, and drop what no rule accepts.
  *
- * Ports share a chain of what does not depend on addresses, "common", and for each
- * reason to drop a frame a chain, "drop/REASON", and a set with a counter for each port,
- * "ports/REASON". So a port adds two chains and a set to what nftables' library looks at
- * each time before it does anything.
+ * Ports share a chain of what does not depend on addresses, "common", another one of what is
+ * for servers and routers to send, "servers", and for each reason to drop a frame a chain,
+ * "drop/REASON", and a set with a counter for each port, "ports/REASON". So a port adds two
+ * chains and a set to what nftables' library looks at each time before it does anything.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,15 +56,18 @@ static const char * const reasons[FILTER_REASONS] = {
 /* The client's Ethernet address */
 #define CLIENT		"@th,288,48"
 
-static const char common[] =
+static const char shared_rules[] =
+"add chain " IN_TABLE "servers\n"
+"flush chain " IN_TABLE "servers\n"
+"add rule " IN_TABLE "servers meta protocol ip udp sport 67 goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip udp dport 68 goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip udp dport 67 " RELAYED " goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip6 udp sport 547 goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip6 udp dport 546 goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect } goto drop/ra\n"
 "add chain " IN_TABLE "common\n"
 "flush chain " IN_TABLE "common\n"
-"add rule " IN_TABLE "common meta protocol ip udp sport 67 goto drop/dhcp\n"
-"add rule " IN_TABLE "common meta protocol ip udp dport 68 goto drop/dhcp\n"
-"add rule " IN_TABLE "common meta protocol ip udp dport 67 " RELAYED " goto drop/dhcp\n"
-"add rule " IN_TABLE "common meta protocol ip6 udp sport 547 goto drop/dhcp\n"
-"add rule " IN_TABLE "common meta protocol ip6 udp dport 546 goto drop/dhcp\n"
-"add rule " IN_TABLE "common meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect } goto drop/ra\n"
+"add rule " IN_TABLE "common jump servers\n"
 "add rule " IN_TABLE "common meta protocol != { ip, arp, ip6 } goto drop/other\n"
 "add rule " IN_TABLE "common ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept\n"
 "add rule " IN_TABLE "common ip saddr 0.0.0.0 ip protocol igmp accept\n"
@@ -71,7 +78,7 @@ static bool prepared;
 
 static bool has_filter(const struct port_config *config)
 {
-	return config->network[0] && !(config->allow & ALLOW_ALL);
+	return !(config->allow & ALLOW_ALL);
 }
 
 static void __attribute__((format(printf, 3, 4)))
@@ -121,18 +128,19 @@ static void write_ethernet(FILE *file, const struct port_config *config, const c
 	}
 }
 
+#define ARP_FROM	"arp htype 1 arp hlen 6 arp plen 4 arp saddr ether"
+
 static void write_ipv4(FILE *file, const struct port_config *config, const char *mac)
 {
-	static const char arp[] = "arp htype 1 arp hlen 6 arp plen 4 arp saddr ether";
 	char text[ADDRESS_TEXT];
 
 	if (address_format(&config->address[FAMILY_IPV4], text)) {
 		add_rule(file, config, "ip saddr %s accept", text);
-		add_rule(file, config, "%s %s arp saddr ip %s accept", arp, mac, text);
+		add_rule(file, config, ARP_FROM " %s arp saddr ip %s accept", mac, text);
 		/* A probe: does anybody have the address that I am to have? (RFC 5227) */
 		add_rule(file, config,
-			 "arp operation request %s %s arp saddr ip 0.0.0.0 arp daddr ip %s accept",
-			 arp, mac, text);
+			 "arp operation request " ARP_FROM " %s arp saddr ip 0.0.0.0 arp daddr ip %s accept",
+			 mac, text);
 	}
 	add_rule(file, config, "meta protocol ip goto drop/ipv4");
 	add_rule(file, config, "meta protocol arp goto drop/arp");
@@ -270,9 +278,32 @@ static struct address host_link_local(const struct port *port)
 	return link_local(mac);
 }
 
-static void write_filter(FILE *file, const struct port *port)
+/* Bridges talk by these, and do not forward them: IEEE 802.1Q, table 8-1 */
+#define FOR_BRIDGES	"ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
+
+/* Its IP addresses are unknown. */
+static void write_anything(FILE *file, const struct port_config *config, const char *mac)
+{
+	add_rule(file, config, FOR_BRIDGES " goto drop/other");
+	add_rule(file, config, "jump servers");
+	add_rule(file, config, ARP_FROM " %s accept", mac);
+	add_rule(file, config, "meta protocol arp goto drop/arp");
+	add_rule(file, config, "accept");
+}
+
+static void write_addresses(FILE *file, const struct port *port, const char *mac)
 {
 	const struct address host = host_link_local(port);
+	const struct port_config *config = &port->config;
+
+	write_isolation(file, config);
+	add_rule(file, config, "jump common");
+	write_ipv4(file, config, mac);
+	write_ipv6(file, config, &host);
+}
+
+static void write_filter(FILE *file, const struct port *port)
+{
 	const struct port_config *config = &port->config;
 	const uint8_t *m = config->mac;
 	char mac[MAC_TEXT];
@@ -286,13 +317,13 @@ static void write_filter(FILE *file, const struct port *port)
 		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name,
 		config->name, config->name, config->name);
 	write_ethernet(file, config, mac);
-	write_isolation(file, config);
-	/* The host's DHCP goes by the client's address. */
+	/* DHCP servers go by the client's address. */
 	add_rule(file, config, "meta protocol ip udp dport 67 " CLIENT " != 0x%02x%02x%02x%02x%02x%02x goto drop/dhcp",
 		 m[0], m[1], m[2], m[3], m[4], m[5]);
-	add_rule(file, config, "jump common");
-	write_ipv4(file, config, mac);
-	write_ipv6(file, config, &host);
+	if (config->network[0])
+		write_addresses(file, port, mac);
+	else
+		write_anything(file, config, mac);
 }
 
 /* Kernels differ in whether a chain is still there when its interface is not. */
@@ -328,7 +359,7 @@ static void write_shared(FILE *file, const struct port *port)
 			"add rule " IN_TABLE "drop/%s iifname @" COUNTERS "%s drop\n"
 			"add rule " IN_TABLE "drop/%s drop\n", reasons[i], reasons[i],
 			reasons[i], reasons[i], reasons[i], reasons[i]);
-	fputs(common, file);
+	fputs(shared_rules, file);
 }
 
 static int run(void (*write)(FILE *file, const struct port *port), const struct port *port,
@@ -364,14 +395,13 @@ static int prepare(struct error *err)
  *
  * Counters go on, if there are any.
  *
- * Return: 0, also if the port is in no network or everything is allowed, or -1, and
- * then all is as before.
+ * Return: 0, also if everything is allowed, or -1, and then all is as before.
  */
 int filter_set(const struct port *port, struct error *err)
 {
 	if (!has_filter(&port->config) || (!prepare(err) && !run(write_filter, port, err)))
 		return 0;
-	error_prefix(err, "cannot filter what the guest sends");
+	error_prefix(err, "cannot filter what the guest sends (with --allow all there is no filter)");
 	return -1;
 }
 

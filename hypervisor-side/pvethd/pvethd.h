@@ -116,7 +116,7 @@ struct publish {
  * @mac: the guest's MAC address
  * @network: the network that it is in, or empty
  * @address: the guest's addresses there; until port_add(), those that are wanted
- * @allow: what it may send there besides: enum allow
+ * @allow: what it may send besides: enum allow
  * @publish: its ports that are reached at the network's uplink
  * @publish_count: how many
  * @queues: queue pairs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the guest of a port in a network may send."""
+"""What the guest of a port may send."""
 import json
 
 from harness import Qemu, check_contains, check_equal, wait_for
@@ -73,9 +73,34 @@ def test_filter(daemon):
     daemon.add('vm2', '--network', 'red')
     check_equal([rule for rule in rules(daemon, 'vm2') if 'ip saddr' in rule or 'arp ' in rule],
                 ['meta protocol arp goto drop/arp'], 'rules for IPv4')
-    daemon.add('vm3')
-    check_equal(rules(daemon, 'vm3'), None, 'rules of a port in no network')
-    check_equal(daemon.show('vm3')['filtered_out'], None, 'counters of a port in no network')
+    daemon.ctl('del', 'vm1')
+    check_equal(rules(daemon, 'vm1'), None, 'rules of a port that is deleted')
+
+
+def test_filter_without_network(daemon):
+    """filter: a port in no network has one, of its MAC address"""
+    daemon.start()
+    daemon.add('vm1', '--mac', '02:00:00:00:00:01')
+    check_equal(chain(daemon, 'port/vm1')[1], 'ether saddr != 02:00:00:00:00:01 goto drop/mac',
+                'rules')
+    check_equal(rules(daemon, 'vm1'),
+                ['@ll,96,16 0x8100 goto drop/vlan', '@ll,96,16 0x88a8 goto drop/vlan',
+                 'meta protocol ip udp dport 67 @th,288,48 != 0x020000000001 goto drop/dhcp',
+                 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto drop/other',
+                 'jump servers',
+                 'arp htype 1 arp hlen 6 arp plen 4 arp saddr ether 02:00:00:00:00:01 accept',
+                 'meta protocol arp goto drop/arp', 'accept'], 'rules')
+    check_contains(';'.join(chain(daemon, 'servers')), 'nd-router-advert')
+    check_equal(daemon.show('vm1')['filtered_out']['mac'], 0, 'counter')
+    daemon.add('vm2', '--allow', 'vlan')
+    check_contains(';'.join(rules(daemon, 'vm2')), '@ll,96,16 0x8100 accept')
+    daemon.add('vm3', '--allow', 'all')
+    check_equal(rules(daemon, 'vm3'), None, 'rules of a port that may send all')
+    check_equal(daemon.show('vm3')['filtered_out'], None, 'counters of such a port')
+    daemon.fails_with(['add', 'vm4', '--allow', 'link-local'], 'without a network', '--network')
+    daemon.stop()
+    daemon.start()
+    check_equal(len(rules(daemon, 'vm1')), 8, 'number of rules after a restart')
     daemon.ctl('del', 'vm1')
     check_equal(rules(daemon, 'vm1'), None, 'rules of a port that is deleted')
 
@@ -117,7 +142,6 @@ def test_allowed(daemon):
     check_contains(daemon.ctl('show', 'vm1').stdout, 'allowed:       all')
     daemon.fails_with(['add', 'vm2', '--network', 'blue', '--allow', 'tags'],
                       "'tags' cannot be allowed", 'all, vlan or link-local')
-    daemon.fails_with(['add', 'vm2', '--allow', 'vlan'], 'without a network', '--network')
     daemon.fails_with(['network', 'add', 'red', '--allow', 'vlan'], '--allow', status=2)
     check_contains(daemon.request(b'{"command":"add","name":"vm2","network":"blue",'
                                   b'"allow":"vlan"}\n').decode(), 'must be a list')
@@ -172,6 +196,6 @@ def test_no_filter_no_port(daemon):
     daemon.fails_with(['add', 'vm1', '--network', 'blue'], 'cannot filter what the guest sends')
     check_equal(daemon.kernel('show vm1'), 'none', 'interface')
     check_equal(show_network(daemon, 'blue'), before, 'network')
-    daemon.add('vm2')
+    daemon.add('vm2', '--allow', 'all')
     daemon.kernel('fail nft 0')
     daemon.add('vm1', '--network', 'blue')
