@@ -54,7 +54,7 @@ guests_are_neighbours() {
 
 spoofed_frames_are_dropped() {
 	needs_guest 2
-	spoof
+	spoof network "$(address4 1)" "$(address6 1)"
 	answers "$(address4 2)"
 	answers "$(address6 2)"
 }
@@ -97,6 +97,17 @@ isolated_guests() {
 	tcp 1 host "${HOST[0]}"
 }
 
+# Where pvethd knows no more of the guest than its MAC address
+in_a_bridge_of_others() {
+	local HOST=("$HOST4" "$HOST6") HOST_CARD=$BRIDGE
+
+	give_up 1
+	plug 1 --bridge "$BRIDGE"
+	link_up 1
+	spoof bridge "$(guest4 1)" "$(guest6 1)"
+	link_up 1
+}
+
 # make_network [OPTION...]: anew, with all guests in it
 make_network() {
 	local n
@@ -122,4 +133,5 @@ run_tests guests_are_told \
 	guests_are_neighbours \
 	spoofed_frames_are_dropped \
 	bridge_comes_back \
-	isolated_guests
+	isolated_guests \
+	in_a_bridge_of_others

@@ -70,7 +70,7 @@ give_up() {
 
 leave_network() {
 	give_up "$1"
-	plug "$1" --bridge "$BRIDGE"
+	plug "$1" --bridge "$BRIDGE" --allow all
 	link_up "$1"
 }
 
@@ -84,14 +84,15 @@ filtered_out() {
 
 filtered_as_wanted() { filtered_out 1 | diff -q "$TMPDIR/wanted" -; }
 
-# spoof: guest 1 sends frames of all kinds, and each counts as it ought to. The host's
-# addresses are $HOST, and those of $HOST_CARD, in network $NETWORK.
+# spoof network|bridge IPV4 IPV6: guest 1, which has these addresses, sends frames of all
+# kinds, and each counts as it ought to in a network or in a bridge. The host's addresses
+# are $HOST, and those of $HOST_CARD, in network $NETWORK.
 spoof() {
 	[ -e /sys/class/net/$OTHER_PORT ] || host pvethctl add $OTHER_PORT --network "$NETWORK" \
 		>/dev/null
 	at_exit "pvethctl del $OTHER_PORT"
 	filtered_out 1 >"$TMPDIR/before"
-	on 1 "$lib_dir/spoof.py $(guest_if 1) $(port_field 1 mac) $(address4 1) $(address6 1) \
+	on 1 "$lib_dir/spoof.py $1 $(guest_if 1) $(port_field 1 mac) $2 $3 \
 		$(cat "/sys/class/net/$HOST_CARD/address") ${HOST[*]} \
 		$(pvethctl show $OTHER_PORT --json | jq -r .mac)" >"$TMPDIR/sent"
 	grep -q ^passes "$TMPDIR/sent"

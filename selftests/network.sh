@@ -272,7 +272,7 @@ honest_frames_pass() {
 }
 
 spoofed_frames_are_dropped() {
-	spoof
+	spoof network "$(address4 1)" "$(address6 1)"
 	host_and_guest
 }
 
@@ -285,7 +285,7 @@ filter_is_there() {
 filter_outlives_a_flush() {
 	host nft flush ruleset
 	wait_for 30 filter_is_there
-	spoof
+	spoof network "$(address4 1)" "$(address6 1)"
 	host_and_guest
 }
 

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Send frames that a guest may send, or such as it may not.
 
-usage: spoof.py INTERFACE MAC IPV4 IPV6 HOST-MAC HOST-IPV4 HOST-IPV6 OTHER-MAC
+usage: spoof.py network|bridge INTERFACE MAC IPV4 IPV6 HOST-MAC HOST-IPV4 HOST-IPV6 OTHER-MAC
 
-The addresses are the guest's own, its host's, and another guest's. Prints for each frame, in the order
-in which they are sent, what is to become of it: the name of the filter's counter that
-it counts for, or "passes", and what it is.
+The guest's port is in a network of pvethd, or in a bridge whose addresses nobody told it.
+The addresses are the guest's own, its host's, and another guest's. Prints for each frame,
+in the order in which they are sent, what is to become of it: the name of the filter's
+counter that it counts for, or "passes", and what it is.
 """
 import socket
 import sys
@@ -173,11 +174,18 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
     ]
 
 
-def main(interface, *addresses):
+# What takes knowing the guest's addresses, and some that does not
+OF_ADDRESSES = {'arp', 'ipv4', 'ipv6', 'ndp', 'other'}
+BAD_ANYWHERE = {"another's MAC address in ARP", 'ARP of another kind', 'a spanning tree'}
+
+
+def main(place, interface, *addresses):
     """Send them all."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((interface, 0))
         for fate, name, frame in frames(*addresses):
+            if place == 'bridge' and fate in OF_ADDRESSES and name not in BAD_ANYWHERE:
+                fate = 'passes'
             sock.send(bytes(frame))
             print(fate, name, sep='\t')
 
