@@ -10,7 +10,7 @@ start_host()
 {
 	local line="console=ttyS0 loglevel=5 panic=-1" netdev wire_args=()
 
-	line+=" panic_on_warn=1 oops=panic unknown_nmi_panic $kernel_args"
+	line+=" panic_on_warn=1 oops=panic unknown_nmi_panic $host_kernel_args"
 	if [ "$wire" ]; then
 		# Datagrams: none of the two has to be there first.
 		rm -f "$wire_dir/$wire"

@@ -196,8 +196,9 @@ get_sshd()
 	local version kept dir=$run/sshd
 
 	version=$(apt-cache policy openssh-server | sed -n 's/^ *Candidate: //p')
-	[ -n "$version" ] && [ "$version" != "(none)" ] ||
-		die "apt knows no package openssh-server: run apt-get update"
+	case $version in
+	'' | '(none)') die "apt knows no package openssh-server: run apt-get update" ;;
+	esac
 	# A colon means something to socat
 	kept=$cache/sshd/${version#*:}
 	sshd=$kept/usr/sbin/sshd
@@ -210,6 +211,15 @@ get_sshd()
 	mv -T "$dir/root" "$kept" 2> /dev/null || [ -x "$sshd" ] ||
 		die "cannot write to $cache"
 	rm -rf "$dir"
+}
+
+# The emulated time stamp counter is this machine's, whose frequency a kernel that loses the
+# processor while it finds that out gets wrong: in one of ours time went 41 times too fast.
+find_tsc_khz()
+{
+	gcc -O2 -o "$run/tsc_khz" "$top/scripts/rig.d/tsc_khz.c" ||
+		die "cannot compile $top/scripts/rig.d/tsc_khz.c"
+	tsc_khz=$("$run/tsc_khz")
 }
 
 # What depends on kernels and acceleration
@@ -240,6 +250,11 @@ set_defaults()
 	host_cpu=${host_cpu:-max,-erms,-fsrm}
 	# An emulated processor does not leak what it speculates on
 	[ "$tcg" = no ] || kernel_args="mitigations=off$kernel_args"
+	host_kernel_args=$kernel_args
+	if [ "$accel" = tcg ]; then
+		find_tsc_khz
+		host_kernel_args+=" tsc_early_khz=$tsc_khz"
+	fi
 }
 
 prepare()
