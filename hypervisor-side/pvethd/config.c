@@ -328,12 +328,12 @@ json_t *config_to_json(const struct port_config *config)
 		json_object_set_new(json, "rate_in", json_integer(config->rate_in));
 	if (json && config->rate_out)
 		json_object_set_new(json, "rate_out", json_integer(config->rate_out));
+	if (json && config->allow)
+		json_object_set_new(json, "allow", allow_to_json(config));
 	if (json && config->network[0]) {
 		json_object_set_new(json, "network", json_string(config->network));
 		set_address(json, "ipv4", &config->address[FAMILY_IPV4]);
 		set_address(json, "ipv6", &config->address[FAMILY_IPV6]);
-		if (config->allow)
-			json_object_set_new(json, "allow", allow_to_json(config));
 		if (config->publish_count)
 			json_object_set_new(json, "publish", publish_to_json(config));
 	}

@@ -83,7 +83,8 @@ def test_filter_without_network(daemon):
     daemon.add('vm1', '--mac', '02:00:00:00:00:01')
     check_equal(chain(daemon, 'port/vm1')[1], 'ether saddr != 02:00:00:00:00:01 goto drop/mac',
                 'rules')
-    check_equal(rules(daemon, 'vm1'),
+    found = rules(daemon, 'vm1')
+    check_equal(found,
                 ['@ll,96,16 0x8100 goto drop/vlan', '@ll,96,16 0x88a8 goto drop/vlan',
                  'meta protocol ip udp dport 67 @th,288,48 != 0x020000000001 goto drop/dhcp',
                  'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto drop/other',
@@ -100,7 +101,10 @@ def test_filter_without_network(daemon):
     daemon.fails_with(['add', 'vm4', '--allow', 'link-local'], 'without a network', '--network')
     daemon.stop()
     daemon.start()
-    check_equal(len(rules(daemon, 'vm1')), 8, 'number of rules after a restart')
+    check_equal(rules(daemon, 'vm1'), found, 'rules after a restart')
+    check_contains(';'.join(rules(daemon, 'vm2')), '@ll,96,16 0x8100 accept')
+    check_equal(rules(daemon, 'vm3'), None, 'rules of a port that may send all')
+    check_equal(daemon.show('vm3')['allow'], ['all'], 'what is allowed')
     daemon.ctl('del', 'vm1')
     check_equal(rules(daemon, 'vm1'), None, 'rules of a port that is deleted')
 
