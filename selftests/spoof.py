@@ -15,9 +15,9 @@ import sys
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dhcp6 import DHCP6_Reply, DHCP6_Solicit
 from scapy.layers.inet import IP, UDP, ICMP, IPOption_Router_Alert
-from scapy.layers.inet6 import (IPv6, ICMPv6EchoRequest, ICMPv6MLReport2, ICMPv6ND_NA,
-                                ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6ND_Redirect,
-                                ICMPv6NDOptPrefixInfo, ICMPv6NDOptSrcLLAddr,
+from scapy.layers.inet6 import (IPv6, ICMPv6EchoRequest, ICMPv6MLQuery2, ICMPv6MLReport2,
+                                ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6ND_Redirect,
+                                ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo, ICMPv6NDOptSrcLLAddr,
                                 IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop)
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether, LLC, SNAP
 from scapy.packet import Raw
@@ -136,6 +136,12 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          multicast / IPv6(src=ipv6, dst='ff02::1') / ICMPv6ND_NA(tgt=neighbour(ipv6, 1))),
         ('ipv6', "is the host's link-local address a duplicate?",
          nobody(ICMPv6ND_NS(tgt=link_local(host_mac)), dst='ff02::1:ff00:1')),
+        ('ndp', "an advertisement of another's MAC address",
+         multicast / IPv6(src=ipv6, dst='ff02::1') / ICMPv6ND_NA(tgt=ipv6) /
+         ICMPv6NDOptDstLLAddr(lladdr=other_mac)),
+        ('ndp', "a solicitation from another's MAC address",
+         multicast / IPv6(src=ipv6, dst='ff02::1:ff00:1') / ICMPv6ND_NS(tgt=host_ipv6) /
+         ICMPv6NDOptSrcLLAddr(lladdr=other_mac)),
         ('ndp', "an advertisement of the host's link-local address",
          multicast / IPv6(src=local, dst='ff02::1') /
          ICMPv6ND_NA(tgt=link_local(host_mac), R=1, O=1)),
@@ -154,6 +160,9 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          UDP(sport=1234, dport=68) / BOOTP(op=2) / DHCP(options=[('message-type', 'ack'), 'end'])),
         ('dhcp', "a DHCP client with another's MAC address", broadcast / client /
          request(other_mac)),
+        ('dhcp', 'the beginning of a DHCP client', broadcast /
+         IP(src='0.0.0.0', dst='255.255.255.255', proto=17, flags='MF') /
+         Raw(bytes(UDP(sport=68, dport=67, len=300, chksum=0)) + bytes(16))),
         ('dhcp', 'a relay of DHCP', broadcast / client / request(giaddr=neighbour(ipv4, 1))),
         ('dhcp', 'a DHCPv6 server at another port', unicast /
          IPv6(src=ipv6, dst=neighbour(ipv6, 1)) / UDP(sport=1234, dport=546) / DHCP6_Reply()),
@@ -164,10 +173,19 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          IPv6(src=local, dst='ff02::1') / IPv6ExtHdrDestOpt() / ra),
         ('ra', 'a redirect', multicast / IPv6(src=local, dst=host_ipv6) /
          ICMPv6ND_Redirect(tgt=ipv6, dst='2001:db8::1')),
+        ('ra', 'a redirect of IPv4', unicast / IP(src=ipv4, dst=host_ipv4) /
+         ICMP(type=5, code=1, gw=ipv4) / IP(src=host_ipv4, dst='192.0.2.9') / ICMP()),
+        ('ra', 'a query for groups in IPv4', Ether(src=mac, dst='01:00:5e:00:00:01') /
+         IP(src=ipv4, dst='224.0.0.1', proto=2, ttl=1, options=[IPOption_Router_Alert()]) /
+         Raw(b'\x11\x64\xee\x9b\0\0\0\0')),
+        ('ra', 'a query for groups in IPv6', multicast / IPv6(src=local, dst='ff02::1') /
+         IPv6ExtHdrHopByHop() / ICMPv6MLQuery2()),
         ('other', 'RARP', Ether(src=mac, dst=BROADCAST, type=0x8035) /
          ARP(op=3, psrc=ipv4, **arp)),
         ('other', 'a spanning tree', Ether(src=mac, dst='01:80:c2:00:00:00', type=38) /
          LLC(dsap=0x42, ssap=0x42, ctrl=3) / Raw(bytes(35))),
+        ('other', 'an old tag of services', Ether(src=mac, dst=host_mac, type=0x9100) /
+         Raw(b'\0\5\x08\0') / Raw(bytes(46))),
         ('other', 'a type of its own', Ether(src=mac, dst=host_mac, type=0x88b5) / Raw(bytes(46))),
         ('other', 'a frame of SNAP', Ether(src=mac, dst=host_mac, type=54) / LLC() / SNAP() /
          Raw(bytes(46))),
@@ -176,7 +194,11 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
 
 # What takes knowing the guest's addresses, and some that does not
 OF_ADDRESSES = {'arp', 'ipv4', 'ipv6', 'ndp', 'other'}
-BAD_ANYWHERE = {"another's MAC address in ARP", 'ARP of another kind', 'a spanning tree'}
+BAD_ANYWHERE = {"another's MAC address in ARP", 'ARP of another kind', 'a spanning tree',
+                'a frame of SNAP', "an advertisement of another's MAC address",
+                "a solicitation from another's MAC address"}
+# What has a counter of its own there
+IN_A_BRIDGE = {'an old tag of services': 'vlan'}
 
 
 def main(place, interface, *addresses):
@@ -184,8 +206,9 @@ def main(place, interface, *addresses):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((interface, 0))
         for fate, name, frame in frames(*addresses):
-            if place == 'bridge' and fate in OF_ADDRESSES and name not in BAD_ANYWHERE:
-                fate = 'passes'
+            if place == 'bridge':
+                if fate in OF_ADDRESSES and name not in BAD_ANYWHERE:
+                    fate = IN_A_BRIDGE.get(name, 'passes')
             sock.send(bytes(frame))
             print(fate, name, sep='\t')
 

@@ -12,10 +12,11 @@
  * look at the guest's. They are replaced in one transaction, so that there is no time
  * without, and drop what no rule accepts.
  *
- * Ports share a chain of what does not depend on addresses, "common", another one of what is
- * for servers and routers to send, "servers", and for each reason to drop a frame a chain,
- * "drop/REASON", and a set with a counter for each port, "ports/REASON". So a port adds two
- * chains and a set to what nftables' library looks at each time before it does anything.
+ * Ports share chains of what does not depend on addresses, "common" in networks and "anywhere"
+ * else, both with what is for servers and routers to send, "servers", and for each reason to
+ * drop a frame a chain, "drop/REASON", and a set with a counter for each port,
+ * "ports/REASON". So a port adds two chains and a set to what nftables' library looks at
+ * each time before it does anything.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,20 +52,40 @@ static const char * const reasons[FILTER_REASONS] = {
 #define BEFORE_ADDRESS \
 	"{ nd-router-solicit, mld-listener-report, mld-listener-done, mld2-listener-report }"
 
+/* One that is followed by others (RFC 791): it may be too short for what is looked at */
+#define FIRST_FRAGMENT	"ip frag-off & 0x2000 != 0"
+/* RFC 3376 */
+#define IGMP_QUERY	"@th,0,8 0x11"
 /* In a message of DHCP, behind UDP's header: the relay is not 0 (RFC 2131) */
 #define RELAYED		"@th,256,32 != 0"
 /* The client's Ethernet address */
 #define CLIENT		"@th,288,48"
+
+/* Bridges talk by these, and do not forward them: IEEE 802.1Q, table 8-1 */
+#define FOR_BRIDGES	"ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
+/* Of services, before IEEE 802.1ad */
+#define OLD_TAGS	"@ll,96,16 { 0x9100, 0x9200, 0x9300 }"
+/* Not a type but a length: IEEE 802.2, and a type behind it. What that means, not all agree on. */
+#define SNAP		"@ll,96,16 < 0x0600 @ll,112,24 0xaaaa03"
 
 static const char shared_rules[] =
 "add chain " IN_TABLE "servers\n"
 "flush chain " IN_TABLE "servers\n"
 "add rule " IN_TABLE "servers meta protocol ip udp sport 67 goto drop/dhcp\n"
 "add rule " IN_TABLE "servers meta protocol ip udp dport 68 goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip udp dport 67 " FIRST_FRAGMENT " goto drop/dhcp\n"
 "add rule " IN_TABLE "servers meta protocol ip udp dport 67 " RELAYED " goto drop/dhcp\n"
 "add rule " IN_TABLE "servers meta protocol ip6 udp sport 547 goto drop/dhcp\n"
 "add rule " IN_TABLE "servers meta protocol ip6 udp dport 546 goto drop/dhcp\n"
-"add rule " IN_TABLE "servers meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect } goto drop/ra\n"
+"add rule " IN_TABLE "servers meta protocol ip icmp type { redirect, router-advertisement } goto drop/ra\n"
+"add rule " IN_TABLE "servers meta protocol ip meta l4proto igmp " IGMP_QUERY " goto drop/ra\n"
+"add rule " IN_TABLE "servers meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } goto drop/ra\n"
+"add chain " IN_TABLE "anywhere\n"
+"flush chain " IN_TABLE "anywhere\n"
+"add rule " IN_TABLE "anywhere " FOR_BRIDGES " goto drop/other\n"
+"add rule " IN_TABLE "anywhere " SNAP " goto drop/other\n"
+"add rule " IN_TABLE "anywhere " OLD_TAGS " goto drop/vlan\n"
+"add rule " IN_TABLE "anywhere jump servers\n"
 "add chain " IN_TABLE "common\n"
 "flush chain " IN_TABLE "common\n"
 "add rule " IN_TABLE "common jump servers\n"
@@ -156,8 +177,12 @@ static void write_ipv4(FILE *file, const struct port_config *config, const char 
 #define LOCAL_HALF	"0xfe80000000000000 "
 #define NUMBER		"typeof " TARGET
 #define ADVERTISES	"icmpv6 type nd-neighbor-advert "
+#define SOLICITS	"icmpv6 type nd-neighbor-solicit "
 /* Is the address that I am to have a duplicate? (RFC 4862) */
-#define PROBES		"ip6 saddr :: icmpv6 type nd-neighbor-solicit "
+#define PROBES		"ip6 saddr :: " SOLICITS
+/* Type and length of the first option, and the Ethernet address in it */
+#define OPTION		"@th,192,16"
+#define LINK_LAYER	"@th,208,48"
 
 #define NUMBER_TEXT	35
 
@@ -278,14 +303,10 @@ static struct address host_link_local(const struct port *port)
 	return link_local(mac);
 }
 
-/* Bridges talk by these, and do not forward them: IEEE 802.1Q, table 8-1 */
-#define FOR_BRIDGES	"ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
-
 /* Its IP addresses are unknown. */
 static void write_anything(FILE *file, const struct port_config *config, const char *mac)
 {
-	add_rule(file, config, FOR_BRIDGES " goto drop/other");
-	add_rule(file, config, "jump servers");
+	add_rule(file, config, "jump anywhere");
 	add_rule(file, config, ARP_FROM " %s accept", mac);
 	add_rule(file, config, "meta protocol arp goto drop/arp");
 	add_rule(file, config, "accept");
@@ -305,10 +326,12 @@ static void write_addresses(FILE *file, const struct port *port, const char *mac
 static void write_filter(FILE *file, const struct port *port)
 {
 	const struct port_config *config = &port->config;
+	char mac[MAC_TEXT], number[sizeof("0x") + 2 * sizeof(config->mac)];
 	const uint8_t *m = config->mac;
-	char mac[MAC_TEXT];
 
 	mac_format(m, mac);
+	snprintf(number, sizeof(number), "0x%02x%02x%02x%02x%02x%02x", m[0], m[1], m[2], m[3],
+		 m[4], m[5]);
 	write_elements(file, config, "add");
 	fprintf(file, "add set " IN_TABLE LOCAL "%s " LOCAL_SET "\n"
 		"add chain " IN_TABLE GUEST "%s\n"
@@ -317,9 +340,15 @@ static void write_filter(FILE *file, const struct port *port)
 		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name,
 		config->name, config->name, config->name);
 	write_ethernet(file, config, mac);
-	/* DHCP servers go by the client's address. */
-	add_rule(file, config, "meta protocol ip udp dport 67 " CLIENT " != 0x%02x%02x%02x%02x%02x%02x goto drop/dhcp",
-		 m[0], m[1], m[2], m[3], m[4], m[5]);
+	/* Neighbour discovery is about this MAC address (RFC 4861, 4.6.1), as far as it says so
+	 * in its first option, and DHCP servers go by the client's.
+	 */
+	add_rule(file, config, ADVERTISES OPTION " 0x0201 " LINK_LAYER " != %s goto drop/ndp",
+		 number);
+	add_rule(file, config, SOLICITS OPTION " 0x0101 " LINK_LAYER " != %s goto drop/ndp",
+		 number);
+	add_rule(file, config, "meta protocol ip udp dport 67 " CLIENT " != %s goto drop/dhcp",
+		 number);
 	if (config->network[0])
 		write_addresses(file, port, mac);
 	else

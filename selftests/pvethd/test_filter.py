@@ -10,6 +10,10 @@ PORT = ('vm1', '--network', 'blue', '--mac', '02:00:00:00:00:01', '--ipv4', '10.
 LOCAL = '0xfe80000000000000'
 OWN_LOCAL = '0xfe80000000000000000000fffe000001'
 HOST_NUMBER = '0xfe80000000000000020000fffe000000'
+OWN_OPTIONS = ['icmpv6 type nd-neighbor-advert @th,192,16 0x0201 @th,208,48 != 0x020000000001 '
+               'goto drop/ndp',
+               'icmpv6 type nd-neighbor-solicit @th,192,16 0x0101 @th,208,48 != 0x020000000001 '
+               'goto drop/ndp']
 GLOBAL = '0xfd000001000000000000000000000007'
 
 
@@ -37,8 +41,8 @@ def test_filter(daemon):
     check_equal(chain(daemon, 'port/vm1'),
                 ['ether saddr 02:00:00:00:00:01 goto guest/vm1',
                  'ether saddr != 02:00:00:00:00:01 goto drop/mac', 'accept'], 'rules')
-    check_equal(found[:5], [                            '@ll,96,16 0x8100 goto drop/vlan',
-                            '@ll,96,16 0x88a8 goto drop/vlan',
+    check_equal(found[:7], ['@ll,96,16 0x8100 goto drop/vlan',
+                            '@ll,96,16 0x88a8 goto drop/vlan', *OWN_OPTIONS,
                             'meta protocol ip udp dport 67 @th,288,48 != 0x020000000001 '
                             'goto drop/dhcp', 'jump common', 'ip saddr 10.1.0.7 accept'],
                 'rules')
@@ -86,12 +90,13 @@ def test_filter_without_network(daemon):
     found = rules(daemon, 'vm1')
     check_equal(found,
                 ['@ll,96,16 0x8100 goto drop/vlan', '@ll,96,16 0x88a8 goto drop/vlan',
+                 *OWN_OPTIONS,
                  'meta protocol ip udp dport 67 @th,288,48 != 0x020000000001 goto drop/dhcp',
-                 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto drop/other',
-                 'jump servers',
+                 'jump anywhere',
                  'arp htype 1 arp hlen 6 arp plen 4 arp saddr ether 02:00:00:00:00:01 accept',
                  'meta protocol arp goto drop/arp', 'accept'], 'rules')
-    check_contains(';'.join(chain(daemon, 'servers')), 'nd-router-advert')
+    check_contains(';'.join(chain(daemon, 'anywhere')), '01:80:c2:00:00:00', 'jump servers')
+    check_contains(';'.join(chain(daemon, 'servers')), 'nd-router-advert', 'frag-off')
     check_equal(daemon.show('vm1')['filtered_out']['mac'], 0, 'counter')
     daemon.add('vm2', '--allow', 'vlan')
     check_contains(';'.join(rules(daemon, 'vm2')), '@ll,96,16 0x8100 accept')
