@@ -195,7 +195,7 @@ get_sshd()
 {
 	local version kept dir=$run/sshd
 
-	version=$(apt-cache policy openssh-server | sed -n 's/^ *Candidate: //p')
+	version=$(LC_ALL=C apt-cache policy openssh-server | sed -n 's/^ *Candidate: //p')
 	case $version in
 	'' | '(none)') die "apt knows no package openssh-server: run apt-get update" ;;
 	esac
