@@ -144,6 +144,14 @@ stop_traffic() {
 port_says() { portctl get "$1" | sed -n "s/.* $2=\([^ ]*\).*/\1/p"; }
 port_says_that() { [ "$(port_says "$1" "$2")" = "$3" ]; }
 
+# What the kernel tells of ports, in $log until the test ends
+monitor() {
+	log=$(mktemp)
+	portctl monitor >"$log" &
+	at_exit "kill $!; rm $log"
+	wait_for 60 grep -q listening "$log"
+}
+
 # test_port NAME [OPTION...]: a port for portctl to play with, that is up and
 # sends nothing by itself
 test_port() {

@@ -43,20 +43,34 @@ guest_reboots() {
 	port_is 1 connected
 }
 
+# The states of the port since then
+states() { sed -n "s/.* ifname=$PORT state=\([^ ]*\).*/\1/p" "$log"; }
+port_was() { states | grep -qx "$1"; }
+
+# The driver says so before the machine stops.
+guest_is_powered_off() {
+	local log
+
+	link_up 1
+	monitor
+	at_exit restore_guest
+	host guest --stop 1
+	wait_for 60 port_was detached
+	[ "$(states | xargs)" = "ready down detached" ] ||
+		fail "it was $(states | xargs), and not ready before QEMU went"
+	start_guest
+}
+
 # Without a word of the old driver the host learns of it from the new one.
 guest_is_reset() {
-	local log pid sessions
+	local log sessions
 
 	link_up 1
 	sessions=$(port_field 1 sessions)
-	log=$(mktemp)
-	portctl monitor >"$log" &
-	pid=$!
-	at_exit "kill $pid; rm $log"
-	wait_for 60 grep -q listening "$log"
+	monitor
 	host guest --qmp 1 '{"execute": "system_reset"}'
 	# Asking pvethctl all the time would take from the guest's time.
-	wait_for 300 grep -q " ifname=$PORT state=connected" "$log"
+	wait_for 300 port_was connected
 	link_up 1
 	[ "$(port_field 1 sessions)" -eq $((sessions + 1)) ] || fail "not one session"
 	port_is 1 connected
@@ -329,6 +343,7 @@ restore_cards() {
 at_exit restore_cards
 run_tests \
 	guest_reboots \
+	guest_is_powered_off \
 	guest_is_reset \
 	guest_is_paused \
 	guest_is_killed \

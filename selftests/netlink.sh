@@ -300,13 +300,9 @@ get_and_dump() {
 
 # Each change is told.
 notifications() {
-	local log pid
+	local log
 
-	log=$(mktemp)
-	portctl monitor >"$log" &
-	pid=$!
-	at_exit "kill $pid; rm $log"
-	wait_for 60 grep -q listening "$log"
+	monitor
 	ip link add $P numtxqueues 2 numrxqueues 2 type pveth
 	at_exit "ip link del $P 2>/dev/null"
 	echo 1 >/proc/sys/net/ipv6/conf/$P/disable_ipv6
