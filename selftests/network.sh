@@ -124,6 +124,43 @@ guests_are_told() {
 	grep "$DOMAIN" "$TMPDIR/resolv.conf" || fail "$(cat "$TMPDIR/resolv.conf")"
 }
 
+# Others than dhcpcd are as content. What they do not do is tell the resolver.
+clients_of_other_kinds() {
+	local name
+
+	name=$(guest_if 1)
+	kill_client 1
+	at_exit "join_again 1"
+
+	on 1 "ip address flush dev $name scope global"
+	# shellcheck disable=SC2016 # the guest's
+	guest 1 'cat >/run/udhcpc; chmod +x /run/udhcpc' <<-'END'
+		#!/bin/sh
+		[ "$1" != bound ] || echo "$ip $mask $router $dns $domain $mtu"
+	END
+	on 1 "busybox udhcpc -q -n -t 20 -O mtu -i $name -s /run/udhcpc" | tee "$TMPDIR/told"
+	grep -qx "$(address4 1) $LENGTH4 ${HOST[0]} ${HOST[0]} $DOMAIN $MTU" "$TMPDIR/told"
+
+	# dnsmasq would keep the IPv6 address for the client that has it.
+	give_up 1
+	plug 1 --network $NETWORK --mtu $MTU
+	name=$(guest_if 1)
+	guest 1 "mkdir -p /run/systemd/network; cat >/run/systemd/network/pveth.network" <<-END
+		[Match]
+		Name=$name
+		[Network]
+		DHCP=yes
+	END
+	at_exit "on 1 'pkill systemd-network'"
+	on 1 "setsid /lib/systemd/systemd-networkd >/run/networkd.log 2>&1 &"
+	(wait_for 120 has_addresses 1) || fail "$(on 1 'cat /run/networkd.log')"
+	on 1 "ip route show default dev $name" | grep "via ${HOST[0]} "
+	on 1 "ip -6 route show default dev $name" | grep 'via fe80::'
+	on 1 "cat /run/systemd/netif/leases/*" | grep -x "DNS=${HOST[0]}"
+	answers "$(address4 1)"
+	answers "$(address6 1)"
+}
+
 names_resolve() {
 	local server
 
@@ -391,6 +428,7 @@ done
 
 run_tests each_has_its_own \
 	guests_are_told \
+	clients_of_other_kinds \
 	names_resolve \
 	guests_by_name \
 	pvethd_need_not_be_there \
