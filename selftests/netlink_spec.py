@@ -165,7 +165,8 @@ def policies(text):
             plain = re.fullmatch(r"\{ \.type = NLA_(\w+)(?:,\s*\.len = (\w+))? \}", policy)
             minimum = re.fullmatch(r"NLA_POLICY_MIN\(NLA_(\w+), (\w+)\)", policy)
             other = re.fullmatch(r"NLA_POLICY_(\w+)\((\w+)\)", policy)
-            found[name] = (plain or minimum or other).groups()
+            known = plain or minimum or other
+            found[name] = known.groups() if known else policy
     return found
 
 
