@@ -16,6 +16,7 @@
 
 #include <linux/interrupt.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/page_pool/helpers.h>
@@ -36,6 +37,10 @@
 #define PVG_TX_TIMEOUT		(10 * HZ)
 /* How long to wait for the host to let go of our memory */
 #define PVG_RELEASE_TIMEOUT	HZ
+/* How many bytes may be lost to a host that does not let go of our memory, before there is no
+ * direct mode with it any more
+ */
+#define PVG_MAX_LOST		SZ_64M
 /* How long to wait before asking again a host that refused or did not answer */
 #define PVG_RETRY_INTERVAL	HZ
 
@@ -242,6 +247,7 @@ struct pvg_check {
  *	well.
  * @h2g_wanted: offloads that the host may use
  * @can_be_direct: direct mode is possible
+ * @lost: bytes that were lost to a host that did not let go of them
  * @checks: direct mode: for the host to see that it knows where our RAM is
  * @g2h_size: entries of each ring to the host
  * @h2g_size: entries of each ring from the host
@@ -270,6 +276,7 @@ struct pvg_dev {
 	u32 used_pairs;
 	u32 h2g_wanted;
 	bool can_be_direct;
+	u64 lost;
 	struct pvg_check checks[PVETH_CHECKS];
 	u32 g2h_size;
 	u32 h2g_size;

@@ -111,24 +111,76 @@ static void pvg_queues_uninit(struct pvg_dev *pvg, u32 queue_pairs)
 	pvg_checks_uninit(pvg);
 }
 
-/* The host does not let go of it. So nobody else may have it. */
-static void pvg_queues_abandon(struct pvg_dev *pvg)
+/* Lose the rings and slots, and frames that the host has, which keep nothing of the stack's
+ * with them: sockets and others would wait for them for ever. Returns how many bytes that is.
+ */
+static u64 pvg_g2h_abandon(struct pvg_queue *q)
+{
+	u64 bytes = q->block_bytes;
+	struct sk_buff *skb;
+	u32 id;
+
+	for (id = 0; q->mappings && id <= q->g2h.mask; id++) {
+		skb = q->mappings[id].skb;
+		if (!skb)
+			continue;
+		bytes += skb->truesize;
+		skb_orphan(skb);
+		nf_reset_ct(skb);
+		skb_ext_reset(skb);
+		skb_dst_drop(skb);
+	}
+	kvfree(q->mappings);
+	q->mappings = NULL;
+	kvfree(q->frames);
+	q->frames = NULL;
+	q->mapped_out = 0;
+	q->block = NULL;
+	return bytes;
+}
+
+/* Lose the buffers that the host has. Returns how many bytes that is. */
+static u64 pvg_h2g_abandon(struct pvg_queue *q)
+{
+	u64 bytes = q->pages ? (u64)(q->h2g.mask + 1) * PAGE_SIZE : 0;
+
+	kvfree(q->pages);
+	q->pages = NULL;
+	bitmap_free(q->posted);
+	q->posted = NULL;
+	q->pool = NULL;
+	return bytes;
+}
+
+/* The host does not let go of our memory, so that nobody else may have it: of that of frames
+ * to the host, or, if @all, of any.
+ */
+static void pvg_queues_abandon(struct pvg_dev *pvg, bool all)
 {
 	struct pvg_queue *q;
 	u32 i;
 
 	netdev_err(pvg->netdev,
 		   "the host still uses our memory, which is lost therefore\n");
-	for (i = 0; i < pvg->queue_pairs; i++) {
+	for (i = 0; i < pvg->used_pairs; i++) {
 		q = &pvg->queues[i];
-		q->frames = NULL;
-		q->mappings = NULL;
-		q->posted = NULL;
-		q->pages = NULL;
-		q->pool = NULL;
-		q->block = NULL;
+		if (all) {
+			pvg->lost += pvg_h2g_abandon(q);
+		} else {
+			pvg_h2g_uninit(q);
+			page_pool_destroy(q->pool);
+			q->pool = NULL;
+		}
+		pvg->lost += pvg_g2h_abandon(q);
 	}
-	memset(pvg->checks, 0, sizeof(pvg->checks));
+	if (all)
+		memset(pvg->checks, 0, sizeof(pvg->checks));
+	else
+		pvg_checks_uninit(pvg);
+	if (pvg->lost > PVG_MAX_LOST && pvg->can_be_direct) {
+		netdev_err(pvg->netdev, "no direct mode with such a host\n");
+		pvg->can_be_direct = false;
+	}
 }
 
 /* Make the queues for a new session. */
@@ -226,9 +278,13 @@ static bool pvg_session_leaves(struct pvg_dev *pvg, u32 state)
 static bool pvg_host_let_go(struct pvg_dev *pvg)
 {
 	return pvg_session_leaves(pvg, PVETH_HOST_READY) &&
-	       pvg_session_leaves(pvg, PVETH_HOST_CONNECTED) &&
-	       (pvg->session.state != PVG_SESSION_RUNNING ||
-		!READ_ONCE(pvg_host_page(pvg)->lent));
+	       pvg_session_leaves(pvg, PVETH_HOST_CONNECTED);
+}
+
+static bool pvg_host_keeps_frames(const struct pvg_dev *pvg)
+{
+	return pvg->session.state == PVG_SESSION_RUNNING &&
+	       READ_ONCE(pvg_host_page(pvg)->lent);
 }
 
 /* Stop the queues, if they run, and tell the host. */
@@ -254,10 +310,14 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 	pvg_session_set_word(pvg, pvg_session_gen(pvg), state);
 	if (s->state == PVG_SESSION_RUNNING ||
 	    s->state == PVG_SESSION_CONNECTING) {
-		if (!pvg_is_direct(pvg) || pvg_host_let_go(pvg))
+		if (!pvg_is_direct(pvg))
 			pvg_queues_uninit(pvg, pvg->used_pairs);
+		else if (!pvg_host_let_go(pvg))
+			pvg_queues_abandon(pvg, true);
+		else if (pvg_host_keeps_frames(pvg))
+			pvg_queues_abandon(pvg, false);
 		else
-			pvg_queues_abandon(pvg);
+			pvg_queues_uninit(pvg, pvg->used_pairs);
 		/* No completion is to come for what BQL has counted. */
 		for (i = 0; i < pvg->used_pairs; i++)
 			netdev_tx_reset_queue(netdev_get_tx_queue(pvg->netdev,
