@@ -115,7 +115,7 @@ static int pvg_set_channels(struct net_device *netdev,
 static const char * const pvg_stat_names[] = {
 	"g2h_frames", "g2h_bytes", "g2h_bad", "g2h_dropped",
 	"h2g_frames", "h2g_bytes", "h2g_bad", "h2g_dropped",
-	"doorbells", "polls",
+	"doorbells", "polls", "stalls",
 };
 
 static int pvg_get_sset_count(struct net_device *netdev, int set)
@@ -164,6 +164,7 @@ static void pvg_get_ethtool_stats(struct net_device *netdev,
 		*data++ = h2g.dropped;
 		*data++ = atomic64_read(&q->doorbells);
 		*data++ = atomic64_read(&q->moderation.polls);
+		*data++ = atomic64_read(&q->stalls);
 	}
 }
 

@@ -73,7 +73,8 @@ int pvg_g2h_init(struct pvg_queue *q)
 	q->free_slot = 0;
 	q->free_slots = size;
 	q->frames_out = 0;
-	q->timed_out = false;
+	q->answered = false;
+	q->rung_again = false;
 	return 0;
 }
 
@@ -154,7 +155,7 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 			pvg_session_break(q->pvg, PVETH_ERR_RESERVED);
 			return false;
 		}
-		q->timed_out = false;
+		q->answered = true;
 		if (le16_to_cpu(done.status) == PVETH_DONE_BAD)
 			pveth_stats_bad(&q->g2h_stats);
 		else if (le16_to_cpu(done.status) != PVETH_DONE_OK)
@@ -174,6 +175,48 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 	return true;
 }
 
+/* The transmit queue is stopped: look after a while whether the host does anything. */
+static void pvg_g2h_watch(struct pvg_queue *q)
+{
+	if (timer_pending(&q->stall))
+		return;
+	q->answered = false;
+	mod_timer(&q->stall, jiffies + PVG_STALL_TIMEOUT);
+}
+
+/* The host completes nothing. A doorbell may have been lost: ring once more. If that does not
+ * help, begin a new session. This is not left to the kernel's watchdog, which warns of it as of
+ * a broken driver: hosts may be slow, or hostile, without a backtrace in our log.
+ */
+void pvg_g2h_stalled(struct timer_list *timer)
+{
+	struct pvg_queue *q = container_of(timer, struct pvg_queue, stall);
+	struct netdev_queue *txq = pvg_txq(q);
+	struct pvg_dev *pvg = q->pvg;
+
+	__netif_tx_lock(txq, smp_processor_id());
+	if (!q->frames || !netif_xmit_stopped(txq))
+		goto unlock;
+	if (q->answered) {
+		q->rung_again = false;
+	} else if (!q->rung_again) {
+		q->rung_again = true;
+		atomic64_inc(&q->stalls);
+		pvg_ring_doorbell(pvg, PVETH_VECTOR_QUEUE + q->index);
+		napi_schedule(&q->napi);
+	} else {
+		if (net_ratelimit())
+			netdev_warn(pvg->netdev,
+				    "queue %u: the host does not answer, reconnecting\n",
+				    q->index);
+		pvg_session_restart(pvg);
+		goto unlock;
+	}
+	pvg_g2h_watch(q);
+unlock:
+	__netif_tx_unlock(txq);
+}
+
 /* Ask for an interrupt: when half of the frames that BQL counts are done, if it
  * stopped the transmit queue, or else when all are, if stack memory is among
  * them.
@@ -183,12 +226,14 @@ static void pvg_g2h_listen(struct pvg_queue *q)
 	u32 ahead;
 
 	do {
-		if (netif_xmit_stopped(pvg_txq(q)))
+		if (netif_xmit_stopped(pvg_txq(q))) {
+			pvg_g2h_watch(q);
 			ahead = (q->frames_out - q->mapped_out) / 2;
-		else if (q->mapped_out)
+		} else if (q->mapped_out) {
 			ahead = q->frames_out - 1;
-		else
+		} else {
 			return;
+		}
 	} while (pvring_cons_arm(&q->g2h_done, ahead) && pvg_g2h_reap(q));
 }
 
@@ -315,6 +360,7 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 static void pvg_g2h_stop(struct pvg_queue *q, u32 slots)
 {
 	netif_tx_stop_queue(pvg_txq(q));
+	pvg_g2h_watch(q);
 	if (!pvring_cons_arm(&q->g2h_done, q->frames_out / 2))
 		return;
 	if (!pvg_g2h_reap(q))

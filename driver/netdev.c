@@ -86,27 +86,6 @@ static void pvg_get_stats64(struct net_device *netdev,
 	stats->rx_dropped = h2g.dropped;
 }
 
-/* A doorbell may have been lost: ring once more. If that did not help by the
- * next time, begin a new session.
- */
-static void pvg_tx_timeout(struct net_device *netdev, unsigned int txqueue)
-{
-	struct pvg_dev *pvg = netdev_priv(netdev);
-	struct pvg_queue *q = &pvg->queues[txqueue];
-
-	if (!q->timed_out) {
-		q->timed_out = true;
-		netdev_warn(netdev, "queue %u: the host does not answer, ringing again\n",
-			    txqueue);
-		pvg_ring_doorbell(pvg, PVETH_VECTOR_QUEUE + txqueue);
-		napi_schedule(&q->napi);
-	} else {
-		netdev_warn(netdev, "queue %u: the host does not answer, reconnecting\n",
-			    txqueue);
-		pvg_session_restart(pvg);
-	}
-}
-
 static void pvg_publish_config(struct pvg_dev *pvg)
 {
 	struct pveth_guest_page *page = pvg_guest_page(pvg);
@@ -262,7 +241,6 @@ static const struct net_device_ops pvg_netdev_ops = {
 	.ndo_stop		= pvg_stop,
 	.ndo_start_xmit		= pvg_start_xmit,
 	.ndo_get_stats64	= pvg_get_stats64,
-	.ndo_tx_timeout		= pvg_tx_timeout,
 	.ndo_change_mtu		= pvg_change_mtu,
 	.ndo_set_mac_address	= pvg_set_mac_address,
 	.ndo_fix_features	= pvg_fix_features,
@@ -308,13 +286,13 @@ struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs)
 		u64_stats_init(&q->g2h_stats.sync);
 		u64_stats_init(&q->h2g_stats.sync);
 		netif_napi_add(netdev, &q->napi, pvg_poll);
+		timer_setup(&q->stall, pvg_g2h_stalled, 0);
 		pveth_moderation_init(&q->moderation, &q->napi,
 				      &pvg->coalesce);
 	}
 
 	netdev->netdev_ops = &pvg_netdev_ops;
 	netdev->ethtool_ops = &pvg_ethtool_ops;
-	netdev->watchdog_timeo = PVG_TX_TIMEOUT;
 	netdev->min_mtu = PVETH_MIN_MTU;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	/* What the host does not offer, it may some day. */
@@ -394,6 +372,8 @@ void pvg_netdev_free(struct pvg_dev *pvg)
 	u32 i;
 
 	for (i = 0; i < pvg->queue_pairs; i++) {
+		/* With no session nothing starts it. */
+		timer_delete_sync(&pvg->queues[i].stall);
 		netif_napi_del(&pvg->queues[i].napi);
 		pveth_moderation_uninit(&pvg->queues[i].moderation);
 	}

@@ -17,6 +17,7 @@
 #include <linux/interrupt.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
+#include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/page_pool/helpers.h>
@@ -33,8 +34,8 @@
 
 #define PVG_DEFAULT_RING_SIZE	512
 
-/* With carrier on, the host answers at once; this is for a host that is stuck */
-#define PVG_TX_TIMEOUT		(10 * HZ)
+/* For how long a transmit queue may stand still, and the host complete nothing */
+#define PVG_STALL_TIMEOUT	(10 * HZ)
 /* How long to wait for the host to let go of our memory */
 #define PVG_RELEASE_TIMEOUT	HZ
 /* How many bytes may be lost to a host that does not let go of our memory, before there is no
@@ -104,7 +105,10 @@ enum pvg_ring_index {
  * @free_slot: head of the list of free slots
  * @free_slots: how many there are
  * @frames_out: frames that the host has
- * @timed_out: the host has completed nothing since the last time-out
+ * @answered: the host has completed something since @stall was started
+ * @rung_again: it had not, and was rung again; if that does not help, there is another session
+ * @stalls: how often it had not
+ * @stall: runs while the transmit queue is stopped
  * @g2h_stats: counters
  * @doorbells: doorbells rung for either direction
  *
@@ -146,7 +150,10 @@ struct pvg_queue {
 	u32 free_slot;
 	u32 free_slots;
 	u32 frames_out;
-	bool timed_out;
+	bool answered;
+	bool rung_again;
+	atomic64_t stalls;
+	struct timer_list stall;
 	struct pveth_stats g2h_stats;
 	atomic64_t doorbells;
 
@@ -339,6 +346,7 @@ int pvg_g2h_init(struct pvg_queue *q);
 void pvg_g2h_uninit(struct pvg_queue *q);
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev);
 void pvg_g2h_wake(struct pvg_queue *q, int budget);
+void pvg_g2h_stalled(struct timer_list *timer);
 
 /* h2g.c APIs: */
 int pvg_h2g_init(struct pvg_queue *q);

@@ -307,7 +307,7 @@ sessions_change_at_the_limit() {
 	on 1 "touch $stop"
 	wait $stream
 	counters 1 >"$TMPDIR/1.after"
-	[ "$(moved 1 tx_timeout)" = 0 ] || fail "the transmit queue stood still"
+	[ "$(moved 1 stalls)" = 0 ] || fail "the transmit queue stood still"
 }
 
 run_tests settings_are_taken \
