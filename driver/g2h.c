@@ -145,9 +145,13 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 		pvring_cons_advance(&q->g2h_done, 1);
 
 		id = le16_to_cpu(done.id);
-		frame = &q->frames[array_index_nospec(id & q->g2h.mask,
-						      q->g2h.mask + 1)];
-		if (id > q->g2h.mask || !frame->slots) {
+		if (id > q->g2h.mask) {
+			pvg_session_break(q->pvg, PVETH_ERR_DESC_ID);
+			return false;
+		}
+		id = array_index_nospec(id, q->g2h.mask + 1);
+		frame = &q->frames[id];
+		if (!frame->slots) {
 			pvg_session_break(q->pvg, PVETH_ERR_DESC_ID);
 			return false;
 		}
@@ -223,9 +227,17 @@ unlock:
  */
 static void pvg_g2h_listen(struct pvg_queue *q)
 {
+	/* A host that shows one index to the one who arms, and another to the one who reaps,
+	 * is not to keep us here.
+	 */
+	int tries = 2;
 	u32 ahead;
 
 	do {
+		if (!tries--) {
+			napi_schedule(&q->napi);
+			return;
+		}
 		if (netif_xmit_stopped(pvg_txq(q))) {
 			pvg_g2h_watch(q);
 			ahead = (q->frames_out - q->mapped_out) / 2;

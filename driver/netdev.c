@@ -128,7 +128,8 @@ static bool pvg_read_config(const struct pvg_dev *pvg, u32 *mtu, u8 *mac)
  */
 static void pvg_config_work(struct work_struct *work)
 {
-	struct pvg_dev *pvg = container_of(work, struct pvg_dev, config_work);
+	struct pvg_dev *pvg = container_of(to_delayed_work(work),
+					   struct pvg_dev, config_work);
 	struct net_device *netdev = pvg->netdev;
 	struct sockaddr_storage addr = {};
 	u8 mac[ETH_ALEN];
@@ -153,7 +154,7 @@ static void pvg_config_work(struct work_struct *work)
 		follow = netdev->mtu == pvg->host_mtu || netdev->mtu > mtu;
 		WRITE_ONCE(pvg->host_mtu, mtu);
 		netdev->max_mtu = mtu;
-		if (follow && dev_set_mtu(netdev, mtu))
+		if (follow && dev_set_mtu(netdev, mtu) && net_ratelimit())
 			netdev_warn(netdev, "cannot follow the host to MTU %u\n",
 				    mtu);
 	}
@@ -162,12 +163,26 @@ static void pvg_config_work(struct work_struct *work)
 		ether_addr_copy(pvg->host_mac, mac);
 		addr.ss_family = netdev->type;
 		memcpy(addr.__data, mac, ETH_ALEN);
-		if (follow && dev_set_mac_address(netdev, (void *)&addr, NULL))
+		if (follow && dev_set_mac_address(netdev, (void *)&addr, NULL) &&
+		    net_ratelimit())
 			netdev_warn(netdev, "cannot follow the host to address %pM\n",
 				    mac);
 	}
 unlock:
 	rtnl_unlock();
+}
+
+/**
+ * pvg_netdev_follow_soon() - follow what the host changed
+ * @pvg: the device
+ *
+ * Each time takes RTNL, and so a host that changes its mind all the time has to wait.
+ *
+ * Context: Any.
+ */
+void pvg_netdev_follow_soon(struct pvg_dev *pvg)
+{
+	schedule_delayed_work(&pvg->config_work, PVG_FOLLOW_INTERVAL);
 }
 
 /**
@@ -186,7 +201,7 @@ void pvg_netdev_follow(struct pvg_dev *pvg)
 	    (pvg_read_config(pvg, &mtu, mac) &&
 	     (mtu != READ_ONCE(pvg->host_mtu) ||
 	      !ether_addr_equal(mac, pvg->host_mac))))
-		schedule_work(&pvg->config_work);
+		pvg_netdev_follow_soon(pvg);
 }
 
 /* What the offers of the host allow, in either direction */
@@ -272,7 +287,7 @@ struct net_device *pvg_netdev_alloc(struct device *parent, u32 queue_pairs)
 	pvg->parent = parent;
 	pvg->queue_pairs = queue_pairs;
 	pveth_coalesce_init(&pvg->coalesce);
-	INIT_WORK(&pvg->config_work, pvg_config_work);
+	INIT_DELAYED_WORK(&pvg->config_work, pvg_config_work);
 
 	pvg->queues = kvcalloc(queue_pairs, sizeof(*pvg->queues), GFP_KERNEL);
 	if (!pvg->queues) {

@@ -264,7 +264,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 err_free_session_irq:
 	free_irq(pci_irq_vector(pdev, PVETH_VECTOR_SESSION), pvg);
 	cancel_delayed_work_sync(&pvg->session.work);
-	cancel_work_sync(&pvg->config_work);
+	cancel_delayed_work_sync(&pvg->config_work);
 err_free_netdev:
 	pvg_netdev_free(pvg);
 err_free_vectors:
@@ -292,7 +292,7 @@ static void pvg_remove(struct pci_dev *pdev)
 	pvg_netdev_remove(pvg);
 	free_irq(pci_irq_vector(pdev, PVETH_VECTOR_SESSION), pvg);
 	cancel_delayed_work_sync(&pvg->session.work);
-	cancel_work_sync(&pvg->config_work);
+	cancel_delayed_work_sync(&pvg->config_work);
 	pvg_netdev_free(pvg);
 	pci_free_irq_vectors(pdev);
 	pci_clear_master(pdev);

@@ -42,6 +42,8 @@
  * direct mode with it any more
  */
 #define PVG_MAX_LOST		SZ_64M
+/* The host's wishes are followed, and sessions that end are replaced, no more often than this */
+#define PVG_FOLLOW_INTERVAL	(HZ / 10)
 /* How long to wait before asking again a host that refused or did not answer */
 #define PVG_RETRY_INTERVAL	HZ
 
@@ -272,7 +274,7 @@ struct pvg_dev {
 
 	struct pveth_coalesce coalesce;
 	struct pvg_session session;
-	struct work_struct config_work;
+	struct delayed_work config_work;
 	u32 host_mtu;
 	u8 host_mac[ETH_ALEN];
 	u64 host_features;
@@ -339,6 +341,7 @@ int pvg_netdev_add(struct pvg_dev *pvg);
 void pvg_netdev_remove(struct pvg_dev *pvg);
 void pvg_netdev_free(struct pvg_dev *pvg);
 void pvg_netdev_follow(struct pvg_dev *pvg);
+void pvg_netdev_follow_soon(struct pvg_dev *pvg);
 void pvg_netdev_spread(struct pvg_dev *pvg);
 
 /* g2h.c APIs: */

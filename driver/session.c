@@ -255,7 +255,7 @@ static void pvg_session_run(struct pvg_dev *pvg)
 		local_bh_enable();
 	}
 	pvg->session.state = PVG_SESSION_RUNNING;
-	pvg->session.retry_at = jiffies;
+	pvg->session.retry_at = jiffies + PVG_FOLLOW_INTERVAL;
 	pvg->session.refusal = PVETH_ERR_NONE;
 }
 
@@ -330,9 +330,10 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 /* The host is to blame. */
 static void pvg_session_fail(struct pvg_dev *pvg, u32 error)
 {
-	netdev_err(pvg->netdev,
-		   "the host broke the protocol (error %u): link down until it starts anew\n",
-		   error);
+	if (net_ratelimit())
+		netdev_err(pvg->netdev,
+			   "the host broke the protocol (error %u): link down until it starts anew\n",
+			   error);
 	pvg_session_end(pvg, PVETH_GUEST_ERROR, error);
 }
 
@@ -353,7 +354,7 @@ static bool pvg_session_read_offer(struct pvg_dev *pvg)
 	WRITE_ONCE(pvg->offered_pairs, pairs);
 	/* The stack must know first how many there are, which takes RTNL. */
 	if (pvg_session_pairs(pvg) != pvg->used_pairs) {
-		schedule_work(&pvg->config_work);
+		pvg_netdev_follow_soon(pvg);
 		return false;
 	}
 	return true;
@@ -440,7 +441,7 @@ static void pvg_session_check(struct pvg_dev *pvg, u32 host)
 		if (!pvg_session_answered(pvg, host))
 			break;
 		error = le32_to_cpu(READ_ONCE(pvg_host_page(pvg)->error));
-		if (error != s->refusal)
+		if (error != s->refusal && net_ratelimit())
 			netdev_err(pvg->netdev, "the host %s (error %u)\n",
 				   s->state == PVG_SESSION_RUNNING ?
 				   "ended the session" : "refused to connect",
@@ -488,7 +489,8 @@ static void pvg_session_update(struct pvg_dev *pvg)
 
 	if (s->state == PVG_SESSION_IDLE &&
 	    pveth_session_state(host) == PVETH_HOST_READY) {
-		if (time_before(now, s->retry_at))
+		/* Not if that is so long ago that it seems to be to come */
+		if (s->retry_at - now - 1 < PVG_RETRY_INTERVAL)
 			pvg_session_retry(pvg, s->retry_at - now);
 		else
 			pvg_session_begin(pvg, gen);
