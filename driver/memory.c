@@ -7,6 +7,7 @@
  * and slots for small frames, are in a block of RAM, large frames stay where
  * the stack has them, and buffers for frames from the host are pages of a pool.
  */
+#include <linux/cc_platform.h>
 #include <linux/dma-mapping.h>
 #include <linux/iommu.h>
 #include <linux/random.h>
@@ -205,7 +206,8 @@ void pvg_checks_uninit(struct pvg_dev *pvg)
  * @pvg: the device
  *
  * The host knows the machine's physical addresses. Bounce buffers have some of
- * these; what an IOMMU makes of them, only the IOMMU knows.
+ * these; what an IOMMU makes of them, only the IOMMU knows. And it may see all of
+ * our memory, unless that is encrypted: then we have no reason to trust it.
  *
  * Return: true if so.
  */
@@ -213,6 +215,8 @@ bool pvg_memory_can_be_direct(const struct pvg_dev *pvg)
 {
 	struct iommu_domain *domain = iommu_get_domain_for_dev(pvg->parent);
 
+	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
+		return false;
 	if (domain && domain->type != IOMMU_DOMAIN_IDENTITY) {
 		dev_info(pvg->parent,
 			 "direct mode is not possible behind an IOMMU that translates\n");

@@ -200,8 +200,9 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		goto err_disable;
 
 	err = -ENOMEM;
+	/* An encrypted guest shares it with the host all the same. */
 	window = memremap(pci_resource_start(pdev, PVG_BAR_WINDOW), bar_size,
-			  MEMREMAP_WB);
+			  MEMREMAP_WB | MEMREMAP_DEC);
 	if (!window)
 		goto err_release;
 
