@@ -182,8 +182,9 @@ static void pvh_h2g_publish(struct pvh_queue *q)
 		return;
 	pvring_prod_publish(&q->h2g, q->h2g_pending);
 	q->h2g_pending = 0;
-	/* netpoll may interrupt a poll. */
-	if (!unrung->polling || irqs_disabled())
+	/* netpoll may interrupt a poll, and with PREEMPT_RT anybody. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || !unrung->polling ||
+	    irqs_disabled())
 		pvh_h2g_ring(q);
 	else if (list_empty(&q->unrung))
 		list_add(&q->unrung, &unrung->queues);
