@@ -43,11 +43,11 @@ check-scale:
 	scripts/deps
 	scripts/check --only scale
 
-# Guests and hosts that do anything: PVETH_FUZZ_STEPS and PVETH_FUZZ_SEED say for how long, and
-# what
+# Peers that do anything, to a host and to a guest with the debug kernel: PVETH_FUZZ_STEPS and
+# PVETH_FUZZ_SEED say for how long, and what
 fuzz:
 	scripts/deps
-	scripts/check --only fuzz
+	scripts/check --only fuzz --kernel debug
 
 # Two host VMs with a guest each, in a network of OVN
 check-ovn:

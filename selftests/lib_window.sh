@@ -57,12 +57,14 @@ put_file_in() {
 	put_window_in ivshmem-plain '"memdev": "file"'
 }
 
-# put_served_in serve|host FILE VECTORS: a window with doorbells
+# put_served_in serve|host FILE VECTORS [RAM]: a window with doorbells
 put_served_in() {
 	rm -f "$DIR/socket"
 	if [ "$1" = host ]; then
 		# Its pipes are those of HOST.
-		coproc HOST { exec portctl host "$DIR/socket" "$2" "$3"; }
+		coproc HOST { exec portctl host "$DIR/socket" "${@:2}"; }
+		# shellcheck disable=SC2153 # bash's
+		at_exit "kill $HOST_PID 2>/dev/null"
 	else
 		portctl serve "$DIR/socket" "$2" "$3" &
 	fi
@@ -91,31 +93,47 @@ probe() {
 	EOT
 }
 
+DIRECT=0x200000000
 # The interface of guest 1
 card=
+# What its host offers, as portctl prints it
+offer=
 
-# play_host [FIELD=VALUE]...: of a window with these fields changed. The guest sends
-# nothing by itself.
+# Where its RAM is, in direct mode, and nothing otherwise. The command is quoted.
+guest_ram() { tr -d "\\\\" </run/rig/1/command | sed -n 's/.*mem-path=\([^ ,]*\).*/\1/p'; }
+
+# play_host [FEATURES [FIELD=VALUE]...]: a host that offers these, and direct mode if the rig's
+# guests use that, in a window with these fields changed. The guest sends nothing by itself.
 play_host() {
+	local ram
+
+	ram=$(guest_ram)
+	offer=$((${1-0} | ${ram:+$DIRECT} + 0))
 	take_card_out
-	portctl window "$FILE" $WINDOW "$@"
+	portctl window "$FILE" $WINDOW features=$offer "${@:2}"
 	guest 1 sysctl -q net.ipv6.conf.default.disable_ipv6=1
 	at_exit "guest 1 sysctl -q net.ipv6.conf.default.disable_ipv6=0"
-	put_served_in host "$FILE" 17
+	# shellcheck disable=SC2086 # or none
+	put_served_in host "$FILE" 17 $ram
 	wait_for 60 card_is_driven
 	card=$(guest_if 1)
 	in_guest 1 ip link set "$card" up
+	offer=$(printf '%#x' $offer)
 }
 
 card_is_driven() { [ -n "$(guest_if 1)" ]; }
 
-# plays STEPS: what the guest answers is in $said
-plays() {
+# tells STEPS: the host has them to do
+tells() {
+	note "portctl: $*"
+	echo "$*" >&"${HOST[1]}" || fail "portctl is gone"
+}
+
+# What the guest answered is in $said, when all is done
+hears() {
 	local line
 
-	note "portctl: $*"
 	said=
-	echo "$*" >&"${HOST[1]}" || fail "portctl is gone"
 	# shellcheck disable=SC2154 # lib.sh's
 	while read -r -t $((120 * patience)) line <&"${HOST[0]}"; do
 		if [ "$line" = . ]; then
@@ -125,6 +143,11 @@ plays() {
 		said+=${said:+$'\n'}$line
 	done
 	fail "no answer from portctl, but: $said"
+}
+
+plays() {
+	tells "$@"
+	hears
 }
 
 said_is() { diff -u <(printf '%s\n' "$@") - <<<"$said"; }

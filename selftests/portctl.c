@@ -37,8 +37,10 @@ static const char usage[] =
 "                              it: magic major minor queue-pairs window-size\n"
 "                              features mtu mac\n"
 "  serve SOCKET FILE VECTORS   be the ivshmem server of one QEMU, until it goes\n"
-"  host SOCKET FILE VECTORS    likewise, and do what a host would: lines of standard\n"
-"                              input have steps, which portctl_host.c lists\n"
+"  host SOCKET FILE VECTORS [RAM]\n"
+"                              likewise, and do what a host would: lines of standard\n"
+"                              input have steps, which portctl_host.c lists. RAM is a\n"
+"                              file, the guest's memory, for direct mode\n"
 "  resources                   print what leaks would change: how many eventfds there\n"
 "                              are, and how many pages are pinned\n"
 "\n"
@@ -300,9 +302,10 @@ int main(int argc, char **argv)
 		window_make(argv[2], parse_number(argv[3]), argv + 4);
 		return EXIT_SUCCESS;
 	}
-	if ((!strcmp(command, "serve") || !strcmp(command, "host")) && argc == 5)
-		return window_serve(argv[2], argv[3], parse_number(argv[4]),
-				    !strcmp(command, "host"));
+	if (!strcmp(command, "serve") && argc == 5)
+		return window_serve(argv[2], argv[3], parse_number(argv[4]), false, NULL);
+	if (!strcmp(command, "host") && (argc == 5 || argc == 6))
+		return window_serve(argv[2], argv[3], parse_number(argv[4]), true, argv[5]);
 	if (!strcmp(command, "resources") && argc == 2)
 		return resources();
 	fputs(usage, !strcmp(command, "help") ? stdout : stderr);

@@ -138,7 +138,7 @@ static inline uint32_t host_state(const struct guest *g)
 }
 
 /* A peer that is slow may take so long, one that does not answer fails. */
-#define ANSWER_MS	30000
+#define ANSWER_MS	60000
 
 #define FRAME_LEN	60
 
@@ -190,7 +190,7 @@ void put_header(void *frame, struct fields *f);
 void put_desc(struct pveth_desc *desc, struct fields *f, uint64_t addr, uint16_t id);
 void ring_peer(const struct guest *g, unsigned int vector);
 bool wait_until(const struct guest *g, bool (*condition)(const struct guest *g), int ms);
-void any_from(uint64_t seed);
+void any_from(uint64_t seed, uint64_t step);
 uint64_t any(uint64_t below);
 uint64_t any_number(void);
 void spoil_desc(struct pveth_desc *desc);
@@ -218,6 +218,7 @@ void host_steps(struct guest *guest);
 
 /* portctl_server.c APIs: */
 void window_make(const char *file, uint64_t size, char **words);
-int window_serve(const char *path, const char *file, unsigned int vectors, bool play);
+int window_serve(const char *path, const char *file, unsigned int vectors, bool play,
+		 const char *ram);
 
 #endif /* _PORTCTL_H */

@@ -84,7 +84,10 @@ static void answer(struct guest *h, struct fields *f)
 	struct pveth_host_page *page = host_page(h);
 
 	h->peer_word = load(&guest_page(h)->session);
-	start_rings(h);
+	h->direct = le64toh(guest_page(h)->features) & 1ULL << PVETH_F_DIRECT;
+	/* Without the guest's RAM there is no more than the handshake. */
+	if (!h->direct || h->regions)
+		start_rings(h);
 	page->peer = htole32(field(f, "peer", h->peer_word));
 	page->error = htole32(field(f, "error", PVETH_ERR_NONE));
 	page->lent = htole32(field(f, "lent", 0));
@@ -145,10 +148,12 @@ static void step_publish(struct guest *h, struct fields *f)
 		puts("publish: taken");
 }
 
-/* Whether a slot holds more than the frame, as it would if it had not been cleared */
-static bool is_followed(const uint8_t *slot, uint32_t len)
+/* Whether a slot of the window holds more than the frame, as it would if it had not been
+ * cleared. In direct mode, where the host has all of the memory, slots are smaller.
+ */
+static bool is_followed(const struct guest *h, const uint8_t *slot, uint32_t len)
 {
-	for (; len < PVETH_MIN_BUF_SIZE; len++)
+	for (; !h->direct && len < PVETH_MIN_BUF_SIZE; len++)
 		if (slot[len])
 			return true;
 	return false;
@@ -173,7 +178,7 @@ static void step_take(struct guest *h, struct fields *f)
 	frame = at(h, le64toh(desc->addr));
 	printf("take: length %u, type %02x%02x, %s\n", le32toh(desc->len),
 	       frame[2 * ETH_ALEN], frame[2 * ETH_ALEN + 1],
-	       is_followed(frame, le32toh(desc->len)) ? "more behind it" : "zeros behind it");
+	       is_followed(h, frame, le32toh(desc->len)) ? "more behind it" : "zeros behind it");
 }
 
 static void step_done(struct guest *h, struct fields *f)
@@ -395,15 +400,17 @@ static void fuzz_once(struct guest *h)
 
 static void step_fuzz(struct guest *h, struct fields *f)
 {
-	const struct pveth_host_page good = *host_page(h);
-	uint64_t count = field(f, "count", 1000), i;
+	uint64_t from = field(f, "from", 0), count = field(f, "count", 1000), i;
+	struct pveth_host_page good = *host_page(h);
+	uint64_t seed = field(f, "seed", 1);
 
-	any_from(field(f, "seed", 1));
-	for (i = 0; i < count; i++) {
+	for (i = from; i < from + count; i++) {
+		any_from(seed, i);
 		if (session_ended(h) || host_state(h) != PVETH_HOST_CONNECTED)
 			fuzz_connect(h);
 		fuzz_once(h);
 	}
+	good.session = host_page(h)->session;
 	*host_page(h) = good;
 	get_ready(h);
 	printf("fuzz: %" PRIu64 " steps\n", count);
@@ -428,6 +435,7 @@ static const struct step steps[] = {
 /* Ends with standard input. */
 void host_steps(struct guest *guest)
 {
+	static const char between[] = { ' ', '\n', '\0' };
 	char *line = NULL, *words[MAX_WORDS + 1], *word;
 	size_t size = 0;
 	unsigned int n;
@@ -435,7 +443,7 @@ void host_steps(struct guest *guest)
 	guest->word = load(&host_page(guest)->session);
 	while (getline(&line, &size, stdin) > 0) {
 		n = 0;
-		for (word = strtok(line, " \n"); word; word = strtok(NULL, " \n")) {
+		for (word = strtok(line, between); word; word = strtok(NULL, between)) {
 			if (n == MAX_WORDS)
 				die("more than %u words", MAX_WORDS);
 			words[n++] = word;

@@ -104,11 +104,29 @@ static void map_window(struct guest *guest, int fd)
 		die("cannot map the window: %s", strerror(errno));
 }
 
+/* The guest's RAM, all of it from address 0 on */
+static void map_ram(struct guest *guest, const char *path)
+{
+	struct region *region = &guest->region[0];
+	int fd = open(path, O_RDWR);
+	struct stat stat;
+
+	if (fd < 0 || fstat(fd, &stat))
+		die("cannot open the guest's RAM, %s: %s", path, strerror(errno));
+	region->bytes = stat.st_size;
+	region->memory = mmap(NULL, stat.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (region->memory == MAP_FAILED)
+		die("cannot map the guest's RAM: %s", strerror(errno));
+	close(fd);
+	guest->regions = 1;
+}
+
 /* The protocol of ivshmem: hypervisor-side/pvethd/ivshmem.c explains it. QEMU is served
  * until it goes, or until the host that is played has no more to do; without one, doorbells
  * of the host's side are nobody's.
  */
-int window_serve(const char *path, const char *file, unsigned int vectors, bool play)
+int window_serve(const char *path, const char *file, unsigned int vectors, bool play,
+		 const char *ram)
 {
 	struct guest guest = {
 		.vectors = vectors,
@@ -130,12 +148,15 @@ int window_serve(const char *path, const char *file, unsigned int vectors, bool 
 		die("cannot open %s: %s", file, strerror(errno));
 	if (vectors > PVETH_MAX_FDS)
 		die("at most %u vectors", PVETH_MAX_FDS);
+	/* Before QEMU comes, which waits for ever for what does not. */
+	map_window(&guest, window);
+	if (ram)
+		map_ram(&guest, ram);
 	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 1))
 		die("cannot listen on %s: %s", path, strerror(errno));
 	sock = accept(listener, NULL, NULL);
 	if (sock < 0)
 		die("nobody came: %s", strerror(errno));
-	map_window(&guest, window);
 	send_message(sock, 0, -1);
 	send_message(sock, 1, -1);
 	send_message(sock, -1, window);

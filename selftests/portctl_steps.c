@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "portctl.h"
@@ -103,17 +104,30 @@ void ring_peer(const struct guest *g, unsigned int vector)
 		die("cannot ring: %s", strerror(errno));
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
 /* Wait until the condition holds. It is looked at after each ring of the peer. */
 bool wait_until(const struct guest *g, bool (*condition)(const struct guest *g), int ms)
 {
+	const uint64_t end = now_ns() + ms * 1000000ULL;
 	struct pollfd fds[PVETH_MAX_FDS];
+	uint64_t rings, now;
 	unsigned int i;
-	uint64_t rings;
+
+	/* What we are to be rung for is written before we look: pveth_ring.h. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 
 	for (i = 0; i < g->vectors; i++)
 		fds[i] = (struct pollfd) { .fd = g->rung_fd[i], .events = POLLIN };
 	while (!condition(g)) {
-		if (poll(fds, g->vectors, ms) <= 0)
+		now = now_ns();
+		if (now >= end || poll(fds, g->vectors, (end - now) / 1000000 + 1) <= 0)
 			return false;
 		for (i = 0; i < g->vectors; i++)
 			if (fds[i].revents && read(fds[i].fd, &rings, sizeof(rings)) < 0)
@@ -125,11 +139,12 @@ bool wait_until(const struct guest *g, bool (*condition)(const struct guest *g),
 /* xorshift64, George Marsaglia, Xorshift RNGs, 2003: the same numbers from the same seed */
 static uint64_t any_state;
 
-void any_from(uint64_t seed)
+/* Each step begins with numbers of its own, however many the one before took. */
+void any_from(uint64_t seed, uint64_t step)
 {
-	if (!seed)
-		die("a seed is not zero");
-	any_state = seed;
+	const uint64_t odd = 0x9e3779b97f4a7c15;
+
+	any_state = (seed + step * odd) ?: odd;
 }
 
 uint64_t any(uint64_t below)
@@ -179,17 +194,26 @@ void spoil_desc(struct pveth_desc *desc)
 	}
 }
 
-/* The last entry of a ring of frames, handed over already, changes while the peer looks. */
+/* The last entry of a ring of frames, handed over already, changes while the peer looks: on
+ * another processor at any time, on the same one whenever it takes that from us.
+ */
 void flip_desc(struct guest *g, struct ring *ring)
 {
-	volatile struct pveth_desc *desc = entry_of(g, ring, ring->index - 1, sizeof(*desc));
-	struct pveth_desc one = *desc, other = one;
-	int i;
+	struct pveth_desc *desc = entry_of(g, ring, ring->index - 1, sizeof(*desc));
+	const struct pveth_desc one = *desc;
+	struct pveth_desc other = one;
+	const uint64_t end = now_ns() + 5000000;
 
 	spoil_desc(&other);
 	ring_peer(g, PVETH_VECTOR_QUEUE);
-	for (i = 0; i < 1000; i++)
-		*desc = i % 2 ? one : other;
+	while (now_ns() < end) {
+		*desc = other;
+		/* Both are written. */
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		*desc = one;
+	}
+	if (any(2))
+		*desc = other;
 }
 
 /* A word of a ring is another, whose ever it is. */
@@ -202,15 +226,20 @@ void spoil_index(struct guest *g)
 	ring_peer(g, PVETH_VECTOR_QUEUE);
 }
 
-/* Octets anywhere in the window are others, but for the host's session word, by which both
- * find together again.
+/* Octets anywhere in what both share are others, but for the host's session word, by which
+ * both find together again.
  */
 void scribble(struct guest *g)
 {
-	uint8_t *octets = (uint8_t *)g->window + any(g->window_size - 64);
+	const struct region *region = &g->region[g->direct ? any(g->regions) : 0];
+	uint8_t *octets = g->window;
 	__le32 *word = &host_page(g)->session;
 	int i;
 
+	if (g->direct && any(2))
+		octets = (uint8_t *)region->memory + any(region->bytes - 64);
+	else
+		octets += any(g->window_size - 64);
 	for (i = 0; i < 64; i++)
 		if (octets + i < (uint8_t *)word || octets + i >= (uint8_t *)(word + 1))
 			octets[i] = any(256);
