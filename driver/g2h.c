@@ -179,7 +179,9 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 	return true;
 }
 
-/* The transmit queue is stopped: look after a while whether the host does anything. */
+/* The transmit queue is stopped, or sockets wait for their frames: look after a while whether
+ * the host does anything.
+ */
 static void pvg_g2h_watch(struct pvg_queue *q)
 {
 	if (timer_pending(&q->stall))
@@ -189,23 +191,28 @@ static void pvg_g2h_watch(struct pvg_queue *q)
 }
 
 /* The host completes nothing. A doorbell may have been lost: ring once more. If that does not
- * help, begin a new session. This is not left to the kernel's watchdog, which warns of it as of
- * a broken driver: hosts may be slow, or hostile, without a backtrace in our log.
+ * help, begin a new session, unless there is room for other frames: the host's stack may keep
+ * those that it has for as long as it likes. This is not left to the kernel's watchdog, which
+ * warns of it as of a broken driver: hosts may be slow, or hostile, without a backtrace in our
+ * log.
  */
 void pvg_g2h_stalled(struct timer_list *timer)
 {
 	struct pvg_queue *q = container_of(timer, struct pvg_queue, stall);
 	struct netdev_queue *txq = pvg_txq(q);
 	struct pvg_dev *pvg = q->pvg;
+	bool stopped;
 
 	__netif_tx_lock(txq, smp_processor_id());
-	if (!q->frames || !netif_xmit_stopped(txq))
+	stopped = netif_xmit_stopped(txq);
+	if (!q->frames || (!stopped && !q->mapped_out))
 		goto unlock;
 	if (q->answered) {
 		q->rung_again = false;
-	} else if (!q->rung_again) {
-		q->rung_again = true;
-		atomic64_inc(&q->stalls);
+	} else if (!stopped || !q->rung_again) {
+		q->rung_again = stopped;
+		if (stopped)
+			atomic64_inc(&q->stalls);
 		pvg_ring_doorbell(pvg, PVETH_VECTOR_QUEUE + q->index);
 		napi_schedule(&q->napi);
 	} else {
@@ -242,6 +249,7 @@ static void pvg_g2h_listen(struct pvg_queue *q)
 			pvg_g2h_watch(q);
 			ahead = (q->frames_out - q->mapped_out) / 2;
 		} else if (q->mapped_out) {
+			pvg_g2h_watch(q);
 			ahead = q->frames_out - 1;
 		} else {
 			return;

@@ -110,7 +110,7 @@ enum pvg_ring_index {
  * @answered: the host has completed something since @stall was started
  * @rung_again: it had not, and was rung again; if that does not help, there is another session
  * @stalls: how often it had not
- * @stall: runs while the transmit queue is stopped
+ * @stall: runs while the transmit queue is stopped, or frames are with the host where they are
  * @g2h_stats: counters
  * @doorbells: doorbells rung for either direction
  *
