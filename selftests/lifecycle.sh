@@ -122,13 +122,19 @@ guest_is_killed() {
 	pinned_pages_are "$pinned"
 }
 
+# How many pings were answered, also after ping(8) had no more patience
+answers() { nstat -asz IcmpInEchoReps | awk '/^Icmp/ { print $2 }'; }
+answers_are() { [ "$(answers)" -eq "$1" ]; }
+
 # pings_until FILE: one after the other, all answered, until there is that file
 pings_until() {
-	local out
+	local before out
 
 	until [ -e "$1" ]; do
+		before=$(answers)
 		out=$(ping -i 0.02 -c 25 -q "$(guest4 1)") || true
-		[[ $out == *" 25 received, 0% packet loss"* ]] || fail "$out"
+		[[ $out == *"25 packets transmitted"* ]] || fail "$out"
+		wait_for 10 answers_are $((before + 25))
 		pings=$((pings + 1))
 		echo "$pings" >"$1.count"
 	done
