@@ -124,6 +124,40 @@ void pvg_g2h_uninit(struct pvg_queue *q)
 	q->frames = NULL;
 }
 
+/**
+ * pvg_g2h_abandon() - lose the rings and slots, and the frames that the host has
+ * @q: the queue pair, in direct mode, which the host still uses
+ *
+ * The frames keep nothing of the stack's with them: sockets and others would wait for
+ * them for ever.
+ *
+ * Return: how many bytes are lost.
+ */
+u64 pvg_g2h_abandon(struct pvg_queue *q)
+{
+	u64 bytes = q->block_bytes;
+	struct sk_buff *skb;
+	u32 id;
+
+	for (id = 0; id <= q->g2h.mask; id++) {
+		skb = q->mappings[id].skb;
+		if (!skb)
+			continue;
+		bytes += skb->truesize;
+		skb_orphan(skb);
+		nf_reset_ct(skb);
+		skb_ext_reset(skb);
+		skb_dst_drop(skb);
+	}
+	kvfree(q->mappings);
+	q->mappings = NULL;
+	kvfree(q->frames);
+	q->frames = NULL;
+	q->mapped_out = 0;
+	q->block = NULL;
+	return bytes;
+}
+
 /* Take the slots of completed frames back. Returns false if the host broke the
  * protocol.
  */

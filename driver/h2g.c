@@ -126,6 +126,22 @@ void pvg_h2g_uninit(struct pvg_queue *q)
 	q->posted = NULL;
 }
 
+/**
+ * pvg_h2g_abandon() - lose the buffers that the host has
+ * @q: the queue pair, in direct mode, which the host still uses
+ *
+ * Return: how many bytes are lost.
+ */
+u64 pvg_h2g_abandon(struct pvg_queue *q)
+{
+	kvfree(q->pages);
+	q->pages = NULL;
+	bitmap_free(q->posted);
+	q->posted = NULL;
+	q->pool = NULL;
+	return (u64)(q->h2g.mask + 1) * PAGE_SIZE;
+}
+
 /* Copy a frame's descriptors and check them; take their buffers back. Returns
  * PVETH_ERR_NONE and how long the frame is.
  */

@@ -387,8 +387,6 @@ void pvg_netdev_free(struct pvg_dev *pvg)
 	u32 i;
 
 	for (i = 0; i < pvg->queue_pairs; i++) {
-		/* With no session nothing starts it. */
-		timer_delete_sync(&pvg->queues[i].stall);
 		netif_napi_del(&pvg->queues[i].napi);
 		pveth_moderation_uninit(&pvg->queues[i].moderation);
 	}

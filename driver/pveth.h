@@ -347,6 +347,7 @@ void pvg_netdev_spread(struct pvg_dev *pvg);
 /* g2h.c APIs: */
 int pvg_g2h_init(struct pvg_queue *q);
 void pvg_g2h_uninit(struct pvg_queue *q);
+u64 pvg_g2h_abandon(struct pvg_queue *q);
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev);
 void pvg_g2h_wake(struct pvg_queue *q, int budget);
 void pvg_g2h_stalled(struct timer_list *timer);
@@ -354,6 +355,7 @@ void pvg_g2h_stalled(struct timer_list *timer);
 /* h2g.c APIs: */
 int pvg_h2g_init(struct pvg_queue *q);
 void pvg_h2g_uninit(struct pvg_queue *q);
+u64 pvg_h2g_abandon(struct pvg_queue *q);
 int pvg_poll(struct napi_struct *napi, int budget);
 
 /* ethtool.c APIs: */

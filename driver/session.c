@@ -111,47 +111,6 @@ static void pvg_queues_uninit(struct pvg_dev *pvg, u32 queue_pairs)
 	pvg_checks_uninit(pvg);
 }
 
-/* Lose the rings and slots, and frames that the host has, which keep nothing of the stack's
- * with them: sockets and others would wait for them for ever. Returns how many bytes that is.
- */
-static u64 pvg_g2h_abandon(struct pvg_queue *q)
-{
-	u64 bytes = q->block_bytes;
-	struct sk_buff *skb;
-	u32 id;
-
-	for (id = 0; q->mappings && id <= q->g2h.mask; id++) {
-		skb = q->mappings[id].skb;
-		if (!skb)
-			continue;
-		bytes += skb->truesize;
-		skb_orphan(skb);
-		nf_reset_ct(skb);
-		skb_ext_reset(skb);
-		skb_dst_drop(skb);
-	}
-	kvfree(q->mappings);
-	q->mappings = NULL;
-	kvfree(q->frames);
-	q->frames = NULL;
-	q->mapped_out = 0;
-	q->block = NULL;
-	return bytes;
-}
-
-/* Lose the buffers that the host has. Returns how many bytes that is. */
-static u64 pvg_h2g_abandon(struct pvg_queue *q)
-{
-	u64 bytes = q->pages ? (u64)(q->h2g.mask + 1) * PAGE_SIZE : 0;
-
-	kvfree(q->pages);
-	q->pages = NULL;
-	bitmap_free(q->posted);
-	q->posted = NULL;
-	q->pool = NULL;
-	return bytes;
-}
-
 /* The host does not let go of our memory, so that nobody else may have it: of that of frames
  * to the host, or, if @all, of any.
  */
@@ -300,6 +259,9 @@ static void pvg_session_end(struct pvg_dev *pvg, u32 state, u32 error)
 		/* A poll arms the event index after it is complete. */
 		synchronize_net();
 		netif_tx_disable(pvg->netdev);
+		/* It may ask for a new session, which nobody may once we are gone. */
+		for (i = 0; i < pvg->used_pairs; i++)
+			timer_delete_sync(&pvg->queues[i].stall);
 	}
 	/* A host that is about to answer would not notice that we changed our
 	 * mind before it did.
