@@ -1,28 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# What scripts/kernel and its recipes have in common.
-# shellcheck disable=SC2154 # cache, flavour and work are the caller's
+# Kits: what scripts/kernel and scripts/qemu make of Debian's packages, in the cache.
+# shellcheck disable=SC2154 # flavour and recipe are the caller's
+
+cache=$(realpath -m "${PVETH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pveth}")
 
 # stdout is for the kit's path
 say()
 {
-	echo "kernel: $*" >&2
+	echo "${0##*/}: $*" >&2
 }
 
 die()
 {
 	say "$@"
 	exit 1
-}
-
-check_kit()
-{
-	local file
-
-	for file in vmlinuz release modules/modules.dep build; do
-		[ -e "$1/$file" ] || [ -L "$1/$file" ] ||
-			die "$1 is not a kernel kit: no $file"
-	done
 }
 
 # apt with lists and a cache of our own, so that the machine's stay as they are
@@ -100,4 +92,54 @@ apt_closure()
 		awk -v want="$3" '$1 ~ want { print $1 }'); do
 		apt_closure "$dep" "$2" "$3"
 	done | sort -u
+}
+
+# A recipe defines
+#   inputs          prints what the kit depends on, apart from the recipe
+#   refresh         called when no kit fits, before anything is downloaded
+#   make_kit DIR    makes the kit in DIR, with its version in the file "release"
+#   check_kit DIR   dies if that is no kit
+find_kit()
+{
+	local key
+
+	inputs > "$work/inputs"
+	key=$(cat "$work/inputs" "$recipe" | sha256sum | cut -c 1-12)
+	kit=$1/$flavour-$key
+}
+
+# cached_kit DIR: print the path of the kit of that flavour in DIR, where kits are
+cached_kit()
+{
+	local kits=$1
+
+	mkdir -p "$kits"
+	work=$kits/.$flavour.work
+	exec 9> "$kits/.$flavour.lock"
+	if ! flock -n 9; then
+		say "another process is at the kit \"$flavour\", waiting for it"
+		flock 9
+	fi
+
+	# What an interrupted run left behind
+	rm -rf "$work"
+	mkdir "$work"
+	trap 'rm -rf "$work"' EXIT
+
+	# With what is known already, then with what is true now
+	find_kit "$kits"
+	if [ ! -d "$kit" ]; then
+		refresh
+		find_kit "$kits"
+	fi
+	if [ ! -d "$kit" ]; then
+		say "making the kit \"$flavour\" in $kit"
+		mkdir "$work/kit"
+		make_kit "$work/kit"
+		check_kit "$work/kit"
+		mv "$work/inputs" "$work/kit/"
+		mv "$work/kit" "$kit"
+		say "kit \"$flavour\": $(cat "$kit/release"), $SECONDS s"
+	fi
+	echo "$kit"
 }

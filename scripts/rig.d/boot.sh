@@ -24,7 +24,7 @@ start_host()
 	say "starting the host VM: $accel, CPUs: $host_cpus, memory: $host_mem MB"
 	# Even kill -9 of the rig leaves no QEMU
 	setpriv --pdeathsig TERM \
-		qemu-system-x86_64 -name rig \
+		"${host_qemu[@]}" -name rig \
 		-machine q35 -accel "$accel" -cpu "$host_cpu" \
 		-smp "$host_cpus" -m "$host_mem" \
 		-nodefaults -no-user-config -display none -nic none -no-reboot \

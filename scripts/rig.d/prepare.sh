@@ -251,9 +251,13 @@ set_defaults()
 	# An emulated processor does not leak what it speculates on
 	[ "$tcg" = no ] || kernel_args="mitigations=off$kernel_args"
 	host_kernel_args=$kernel_args
+	host_qemu=(qemu-system-x86_64)
 	if [ "$accel" = tcg ]; then
 		find_tsc_khz
 		host_kernel_args+=" tsc_early_khz=$tsc_khz"
+		mapfile -t host_qemu < <("$top/scripts/qemu")
+		[ ${#host_qemu[@]} = 2 ] || die "no QEMU to emulate with, see above"
+		host_qemu=("${host_qemu[0]}" -L "${host_qemu[1]}")
 	fi
 }
 
