@@ -195,7 +195,7 @@ run_tests() {
 	echo "TAP version 13"
 	echo "1..$#"
 	for name in "$@"; do
-		n=$((n + 1))
+		n=$((n + 1)) SECONDS=0
 		# In a condition errexit would be off. What a test starts and leaves
 		# does not keep the files of the kernel's runner, 3 and 4.
 		set +e
@@ -205,7 +205,7 @@ run_tests() {
 		set -e
 		case $status in
 		0)
-			echo "ok $n $name" ;;
+			echo "ok $n $name # $SECONDS s" ;;
 		"$KSFT_SKIP")
 			echo "ok $n $name # SKIP $(sed -n 's/^# SKIP: //p' "$log")" ;;
 		*)

@@ -279,7 +279,7 @@ byte_queue_limits() {
 	calls=$(($(host_stat 1 calls) - calls))
 	note "$((bytes / size)) datagrams, the host rang $calls times"
 	# A guest that is slow finds most of its frames gone when it looks.
-	[ $calls -ge $((bytes / size / 4 / (patience * patience))) ]
+	[ $calls -ge $((bytes / size / 8 / (patience * patience))) ]
 	[ "$(guest 1 "cat $bql/limit")" -le 1 ]
 }
 
