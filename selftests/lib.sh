@@ -61,7 +61,7 @@ wait_for() {
 }
 
 # port_field N FIELD: what pvethctl knows of the port of guest N
-port_field() { pvethctl show "$(port "$1")" --json | jq -r ".$2"; }
+port_field() { pvethctl show "$(port "$1")" --get "$2"; }
 port_is() { [ "$(port_field "$1" state)" = "$2" ]; }
 host_carrier() { [ "$(cat "/sys/class/net/$(port "$1")/carrier")" = 1 ]; }
 host_no_carrier() { ! host_carrier "$1"; }

@@ -94,7 +94,7 @@ spoof() {
 	filtered_out 1 >"$TMPDIR/before"
 	on 1 "$lib_dir/spoof.py $1 $(guest_if 1) $(port_field 1 mac) $2 $3 \
 		$(cat "/sys/class/net/$HOST_CARD/address") ${HOST[*]} \
-		$(pvethctl show $OTHER_PORT --json | jq -r .mac)" >"$TMPDIR/sent"
+		$(pvethctl show $OTHER_PORT --get mac)" >"$TMPDIR/sent"
 	grep -q ^passes "$TMPDIR/sent"
 	awk -F '\t' 'NR == FNR { sent[$1]++; next }
 		{ split($0, before, " "); print before[1], before[2] + sent[before[1]] }' \

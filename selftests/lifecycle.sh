@@ -338,7 +338,7 @@ restore_cards() {
 	local n
 
 	for n in $(guests); do
-		if [ "$(port_field "$n" 'clients | length')" -eq 0 ]; then
+		if [ "$(port_field "$n" clients)" = "[]" ]; then
 			host guest --unplug "$n"
 			host guest --plug "$n"
 			link_up "$n"

@@ -79,6 +79,9 @@ static const char usage[] =
 "  --exclude RANGE      addresses that no port gets, as in 10.1.0.2-10.1.0.9; may be\n"
 "                       given several times\n"
 "\n"
+"Options of show:\n"
+"  --get FIELD          print this field of what --json shows, and nothing else\n"
+"\n"
 "Options of top:\n"
 "  --interval SECONDS   how often, 1 to 3600 [1]\n"
 "  --count N            stop after so many times\n"
@@ -92,6 +95,8 @@ static const char usage[] =
 "Exit status: 0 all is well, 1 it failed, 2 the command line is wrong.\n";
 
 static bool json_output;
+/* What to print of an object instead of all */
+static const char *only_field;
 static const char *run_dir = DEFAULT_RUN_DIR;
 
 static void __attribute__((noreturn, format(printf, 2, 3)))
@@ -196,7 +201,8 @@ enum {
 	OPTION_VERSION,
 	OPTION_JSON,
 	OPTION_RUN_DIR,
-	/* Those of top follow, */
+	/* That of show follows, those of top, */
+	OPTION_GET,
 	OPTION_INTERVAL,
 	OPTION_COUNT,
 	/* and those of whatever is added: option_infos. */
@@ -208,6 +214,7 @@ static const struct option own_options[] = {
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "run-dir", required_argument, NULL, OPTION_RUN_DIR },
+	{ "get", required_argument, NULL, OPTION_GET },
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ "count", required_argument, NULL, OPTION_COUNT },
 };
@@ -262,6 +269,9 @@ static const char * const list_commands[] = { "list", "network list" };
 
 static bool takes_option(const struct command *command, int option)
 {
+	if (option == OPTION_GET)
+		/* That is show. */
+		return command->takes_name && !command->needs_name;
 	if (option < OPTION_INFOS)
 		return !strcmp(command->name, TOP);
 	return command->adds &&
@@ -278,13 +288,17 @@ static int top_option(int option, const char *value, struct error *err)
 	return parse_number(value, 1, UINT_MAX, &top_count, err);
 }
 
-/* Puts an option into a request to add something, or keeps it for top. */
+/* Puts an option into a request to add something, or keeps it for show or top. */
 static void take_option(json_t *request, enum object object, const struct option *option,
 			const char *value)
 {
 	struct error err;
 	int ret;
 
+	if (option->val == OPTION_GET) {
+		only_field = value;
+		return;
+	}
 	if (option->val < OPTION_INFOS)
 		ret = top_option(option->val, value, &err);
 	else
@@ -368,6 +382,22 @@ static const struct command *find_command(char ***words)
 	    **words, choice);
 }
 
+/* Of one object, or of each in an array */
+static void print_fields(json_t *result)
+{
+	size_t i, count = json_is_array(result) ? json_array_size(result) : 1;
+	json_t *object, *value;
+
+	for (i = 0; i < count; i++) {
+		object = json_is_array(result) ? json_array_get(result, i) : result;
+		value = json_object_get(object, only_field);
+		if (!value)
+			die(EXIT_FAILURE, "there is no field '%s': show --json has all of them",
+			    only_field);
+		print_value(value);
+	}
+}
+
 static double now(void)
 {
 	struct timespec time;
@@ -446,7 +476,9 @@ int main(int argc, char **argv)
 	json_object_set_new(request, "command", json_string(asks));
 	result = ask(request);
 
-	if (json_output)
+	if (only_field)
+		print_fields(result);
+	else if (json_output)
 		print_json(result);
 	else if (name)
 		command->print_named(result);

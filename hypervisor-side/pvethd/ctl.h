@@ -9,6 +9,7 @@
 
 /* print.c APIs: each prints what pvethd answered. */
 void print_json(json_t *json);
+void print_value(const json_t *json);
 void print_added(json_t *port);
 void print_deleted(json_t *result);
 void print_list(json_t *ports);

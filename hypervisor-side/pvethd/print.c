@@ -87,6 +87,16 @@ void print_json(json_t *json)
 	putchar('\n');
 }
 
+/* For shells: a string as it is */
+void print_value(const json_t *json)
+{
+	if (json_is_string(json))
+		fputs(json_string_value(json), stdout);
+	else
+		json_dumpf(json, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
 /* Those of a port, or of a network, or of its host. The end of a line follows. */
 static void print_pair(const char *ipv4, const char *ipv6, const char *separator)
 {

@@ -531,6 +531,21 @@ def test_cut_characters(daemon):
         check_contains(answer['error'], 'there is no', '?')
 
 
+def test_get(daemon):
+    """pvethctl show --get prints a field and nothing else"""
+    daemon.start()
+    for name in 'vm1', 'vm2':
+        daemon.add(name, '--queues', '2')
+    port = daemon.show('vm1')
+    for field in 'state', 'mac':
+        check_equal(daemon.ctl('show', 'vm1', '--get', field).stdout, port[field] + '\n', field)
+    for field in 'queues', 'qemu_args':
+        check_equal(json.loads(daemon.ctl('show', 'vm1', '--get', field).stdout), port[field], field)
+    check_equal(daemon.ctl('show', '--get', 'name').stdout, 'vm1\nvm2\n', 'fields of all')
+    daemon.fails_with(['show', 'vm1', '--get', 'age'], "no field 'age'", '--json')
+    daemon.fails_with(['list', '--get', 'name'], "'list' has no option --get", status=2)
+
+
 def test_top(daemon):
     """pvethctl top shows what ports do now"""
     daemon.start()
