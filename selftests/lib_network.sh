@@ -29,7 +29,7 @@ plug() {
 }
 
 has_addresses() {
-	on "$1" "ip -brief address show dev $(guest_if "$1") scope global" | tee "$TMPDIR/has"
+	on "$1" "ip -brief address show dev $(guest_if "$1") scope global -tentative" | tee "$TMPDIR/has"
 	grep -w "$(address4 "$1")/$LENGTH4" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
 }
 
