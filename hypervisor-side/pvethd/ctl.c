@@ -382,20 +382,30 @@ static const struct command *find_command(char ***words)
 	    **words, choice);
 }
 
-/* Of one object, or of each in an array */
+static json_t *get_field(json_t *object)
+{
+	json_t *value = json_object_get(object, only_field);
+
+	if (!value)
+		die(EXIT_FAILURE, "there is no field '%s': show --json has all of them",
+		    only_field);
+	return value;
+}
+
+/* Of one object, or of each in an array: of all, or of none if one has it not */
 static void print_fields(json_t *result)
 {
-	size_t i, count = json_is_array(result) ? json_array_size(result) : 1;
-	json_t *object, *value;
+	json_t *object;
+	size_t i;
 
-	for (i = 0; i < count; i++) {
-		object = json_is_array(result) ? json_array_get(result, i) : result;
-		value = json_object_get(object, only_field);
-		if (!value)
-			die(EXIT_FAILURE, "there is no field '%s': show --json has all of them",
-			    only_field);
-		print_value(value);
+	if (!json_is_array(result)) {
+		print_value(get_field(result));
+		return;
 	}
+	json_array_foreach(result, i, object)
+		get_field(object);
+	json_array_foreach(result, i, object)
+		print_value(get_field(object));
 }
 
 static double now(void)
