@@ -543,6 +543,11 @@ def test_get(daemon):
         check_equal(json.loads(daemon.ctl('show', 'vm1', '--get', field).stdout), port[field], field)
     check_equal(daemon.ctl('show', '--get', 'name').stdout, 'vm1\nvm2\n', 'fields of all')
     daemon.fails_with(['show', 'vm1', '--get', 'age'], "no field 'age'", '--json')
+    # Of all or of none: what is first has it, the others have not.
+    daemon.add('vm0', '--mode', 'direct', '--memory', '64M', '--memory-dir', daemon.dir)
+    check_equal(daemon.ctl('show', 'vm0', '--get', 'memory').stdout, f'{64 << 20}\n', 'memory')
+    check_equal(daemon.list()[0]['name'], 'vm0', 'the first')
+    daemon.fails_with(['show', '--get', 'memory'], "no field 'memory'")
     daemon.fails_with(['list', '--get', 'name'], "'list' has no option --get", status=2)
 
 
