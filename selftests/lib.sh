@@ -87,6 +87,15 @@ restore_pvethd() {
 	wait_for 30 pvethctl list
 }
 
+# kill_pvethd: it is gone when this returns, which restore_pvethd would take for running
+# before
+pvethd_is_gone() { ! pidof pvethd; }
+kill_pvethd() {
+	at_exit restore_pvethd
+	host kill -KILL "$(pidof pvethd)"
+	wait_for 60 pvethd_is_gone
+}
+
 # guests: the numbers of those that the rig has
 guests() {
 	local dir

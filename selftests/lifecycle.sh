@@ -13,7 +13,6 @@ pinned_pages() { portctl resources | sed 's/.*pinned-pages=//'; }
 pinned_pages_are() { [ "$(pinned_pages)" = "$1" ]; }
 # The kernel's word for it, whether pvethd lives or not
 port_is_detached() { port_says_that "$PORT" state detached; }
-pvethd_is_gone() { ! pidof pvethd; }
 
 start_guest() {
 	host guest --start 1
@@ -23,12 +22,6 @@ start_guest() {
 
 restore_guest() {
 	guest --pid 1 >/dev/null 2>&1 || start_guest
-}
-
-kill_pvethd() {
-	at_exit restore_pvethd
-	host kill -KILL "$(pidof pvethd)"
-	wait_for 60 pvethd_is_gone
 }
 
 guest_reboots() {

@@ -86,8 +86,7 @@ pvethd_may_go() {
 
 	addresses=("$(address4 1)" "$(address6 1)")
 	before=$(addresses_of_all)
-	at_exit restore_pvethd
-	host kill -KILL "$(pidof pvethd)"
+	kill_pvethd
 	ping_sizes host 56 "${addresses[@]}"
 	restore_pvethd
 	[ "$(addresses_of_all)" = "$before" ]
@@ -204,9 +203,8 @@ pvethd_need_not_be_there() {
 	local before addresses
 
 	before=$(dnsmasq_pids)
-	at_exit restore_pvethd
 	addresses=("$(address4 1)" "$(address6 1)")
-	host kill -KILL "$(pidof pvethd)"
+	kill_pvethd
 	on 1 "dhcpcd --quiet --rebind $(guest_if 1)"
 	resolves 1 "vm1.$DOMAIN" "${addresses[@]}"
 	restore_pvethd

@@ -221,8 +221,7 @@ spoofed_frames_are_dropped() {
 
 # Nothing goes through pvethd.
 pvethd_need_not_be_there() {
-	at_exit restore_pvethd
-	host kill -KILL "$(pidof pvethd)"
+	kill_pvethd
 	sums 1
 	restore_pvethd
 	sums 1

@@ -57,8 +57,7 @@ daemon_takes_them_up_again() {
 	local before
 
 	before=$(addresses)
-	at_exit restore_pvethd
-	host kill -KILL "$(pidof pvethd)"
+	kill_pvethd
 	restore_pvethd
 	[ "$(addresses)" = "$before" ]
 }
