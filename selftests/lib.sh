@@ -47,6 +47,9 @@ if eval "$is_debug_kernel" ||
 	patience=6
 fi
 
+# A moment, without a process
+pause() { read -rt 0.1 <>/run/rig/never || true; }
+
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
 	local end=$((SECONDS + $1 * patience)) said=${TMPDIR:-/tmp}/waited.$BASHPID
@@ -56,7 +59,7 @@ wait_for() {
 			cat "$said" >&2
 			fail "in vain waited for: $*"
 		fi
-		sleep 0.1
+		pause
 	done
 }
 
