@@ -5,13 +5,14 @@
 # shellcheck disable=SC2154 # flavour, here and work are the caller's
 
 fragments=("$here"/kernel.d/{base,net,debug}.config)
+uninstrumented=$here/kernel.d/debug.uninstrumented
 
 inputs()
 {
 	# shellcheck disable=SC2016 # for dpkg-query to expand
 	dpkg-query -W -f '${Version}\n' linux-source-6.1 2> /dev/null || echo none
 	gcc -dumpfullversion 2> /dev/null || echo none
-	cat "${fragments[@]}"
+	cat "${fragments[@]}" "$uninstrumented"
 }
 
 refresh()
@@ -36,6 +37,34 @@ check_config()
 	done < <(cat "${fragments[@]}")
 	[ -z "$lost" ] ||
 		die "options that the fragments ask for and the kernel has not:"$'\n'"$lost"
+}
+
+# sanitize VALUE [OBJECT]: lines of a Makefile
+sanitize()
+{
+	printf '%s := %s\n' "KASAN_SANITIZE${2:+_$2}" "$1" "UBSAN_SANITIZE${2:+_$2}" "$1"
+}
+
+restrict_sanitizers()
+{
+	local what but object
+
+	while read -r what but; do
+		case $what in
+		'' | '#'*) ;;
+		*.o)
+			[ -e "${what%.o}.c" ] || die "$uninstrumented: no source of $what"
+			sanitize n "${what##*/}" >> "${what%/*}/Makefile" ;;
+		*)
+			[ -e "$what/Makefile" ] || die "$uninstrumented: no directory $what"
+			{
+				sanitize n
+				for object in ${but#- }; do
+					sanitize y "$object"
+				done
+			} >> "$what/Makefile" ;;
+		esac
+	done < "$uninstrumented"
 }
 
 # Say every 15 s how far make, whose output is stdin, has come
@@ -92,6 +121,7 @@ make_kit()
 	} > "$work/config.log" 2>&1 ||
 		die "configuring failed: $(tail -n 5 "$work/config.log")"
 	check_config
+	restrict_sanitizers
 
 	say "compiling some 2300 files"
 	build bzImage modules
