@@ -215,8 +215,8 @@ void print_port(json_t *port)
 		print_line("network:", get_string(port, "network"));
 		fputs("  addresses:     ", stdout);
 		print_addresses(port, ", ");
-		print_filter(port);
 	}
+	print_filter(port);
 	print_rate(port, "rate_in", "rate in:");
 	print_rate(port, "rate_out", "rate out:");
 	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));

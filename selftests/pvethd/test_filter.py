@@ -130,6 +130,13 @@ def test_filter_counts(daemon):
     check_contains(daemon.ctl('show', 'vm1').stdout,
                    'filtered out:  mac 100, vlan 101, arp 102, ', ', ra 107, other 108\n')
     daemon.kernel('count 0')
+    # In no network, and without a filter
+    daemon.add('vm3')
+    check_contains(daemon.ctl('show', 'vm3').stdout, 'filtered out:  nothing\n')
+    daemon.add('vm4', '--allow', 'all')
+    shown = daemon.ctl('show', 'vm4').stdout
+    check_contains(shown, 'allowed:       all\n')
+    check_equal('filtered' in shown, False, 'filtered out')
 
 
 def test_allowed(daemon):
