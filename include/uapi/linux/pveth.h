@@ -475,8 +475,9 @@ struct pveth_ring {
  *   +-------+-------+-------+-------+-------+-------+-------+-------+
  *
  * A frame starts with its Ethernet header and has no frame check sequence. The sum of the lengths
- * does not overflow 64 bits; a frame without a GSO type that is longer than the reader's MTU, two
- * VLAN tags and the Ethernet header is no acceptable frame.
+ * does not overflow 64 bits. A frame without a GSO type that is longer than the host's MTU, two
+ * VLAN tags and the Ethernet header is no acceptable frame for the host; the guest takes all that a
+ * port can send, whatever its own MTU is.
  */
 struct pveth_desc {
 	__le64 addr;
