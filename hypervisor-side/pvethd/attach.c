@@ -81,14 +81,12 @@ static void port_memory_filled(struct port *port, int error)
 	struct error err;
 
 	port->filler = NULL;
-	if (!error) {
-		port->filled = true;
+	if (!error && !ram_needs_filling(&port->config)) {
 		port_serve(port);
-		port->filled = false;
 		return;
 	}
 	error_set(&err, "cannot get the guest's memory from %s: %s", port->config.memory_dir,
-		  strerror(error));
+		  error ? strerror(error) : "somebody takes it away again");
 	port_set_problem(port, err.text);
 	port_try_again(port);
 }
@@ -98,7 +96,7 @@ static int port_start_new(struct port *port, struct client *client, struct error
 {
 	if (port->filler)
 		return 1;
-	if (port->config.direct && !port->filled && ram_needs_filling(&port->config)) {
+	if (port->config.direct && ram_needs_filling(&port->config)) {
 		port->filler = ram_fill(port, port_memory_filled, err);
 		return port->filler ? 1 : -1;
 	}

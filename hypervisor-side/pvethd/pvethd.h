@@ -215,7 +215,6 @@ TAILQ_HEAD(client_list, client);
  * @attached: the one whose guest is attached to the interface, if it is known
  * @attached_ifindex: which interface that was
  * @filler: allocates the guest's RAM, or NULL
- * @filled: it has, just now
  * @filtered: the filter is in place, or there is to be none
  * @limited_in: &port_config.rate_in is seen to
  * @limited_out: &port_config.rate_out is
@@ -240,7 +239,6 @@ struct port {
 	struct client *attached;
 	unsigned int attached_ifindex;
 	struct ram_filler *filler;
-	bool filled;
 	bool filtered;
 	bool limited_in;
 	bool limited_out;

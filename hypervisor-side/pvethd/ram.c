@@ -54,6 +54,20 @@ int ram_path(const struct port_config *config, char *path, size_t len)
 	return n < 0 || (size_t)n >= len ? -1 : 0;
 }
 
+/* In /dev/shm anybody may have made it, to read what the guest has in its memory. */
+static int ram_check_owner(const struct stat *st, uid_t uid, struct error *err)
+{
+	if (st->st_uid && st->st_uid != geteuid() && st->st_uid != uid)
+		return error_set(err, "it belongs to user %u, who is neither pvethd's nor the socket's: remove it",
+				 (unsigned int)st->st_uid);
+	if (st->st_mode & 0007)
+		return error_set(err, "its mode %03o lets all users in: remove it, or change that",
+				 (unsigned int)st->st_mode & 0777);
+	if (st->st_nlink > 1)
+		return error_set(err, "it has other names, too: remove it");
+	return 0;
+}
+
 static int ram_prepare(int fd, const struct port_config *config, struct error *err)
 {
 	struct stat st;
@@ -64,13 +78,13 @@ static int ram_prepare(int fd, const struct port_config *config, struct error *e
 		return error_set(err, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, "it is no regular file");
+	if (socket_owner(config, &uid, &gid, err) || ram_check_owner(&st, uid, err))
+		return -1;
 	if ((uint64_t)st.st_size == config->memory)
 		return 0;
 	if (st.st_size)
 		return error_set(err, "it has %" PRIu64 " bytes, not %" PRIu64,
 				 (uint64_t)st.st_size, config->memory);
-	if (socket_owner(config, &uid, &gid, err))
-		return -1;
 	/* While it is ours: whose it is then may not be for us to change. */
 	if (fchmod(fd, gid == (gid_t)-1 ? 0600 : 0660) || fchown(fd, uid, gid) ||
 	    ftruncate(fd, config->memory))
@@ -78,13 +92,15 @@ static int ram_prepare(int fd, const struct port_config *config, struct error *e
 	return 0;
 }
 
-/* Makes it only if @flags say so. */
+/* Makes it only if @flags say so. The socket's user may have a lease on it, which is not
+ * to be waited for.
+ */
 static int ram_open_path(const struct port_config *config, const char *path, int flags,
 			 struct error *err)
 {
 	int fd;
 
-	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0600);
 	if (fd < 0)
 		error_set(err, "%s", strerror(errno));
 	else if (!ram_prepare(fd, config, err))
@@ -249,7 +265,7 @@ fail:
 }
 
 /**
- * ram_fill() - begin to allocate the file, for ram_map() to have nothing to wait for
+ * ram_fill() - begin to allocate the file, which ram_map() does not do
  * @port: in direct mode
  * @done: called from the event loop when it is done, with 0 or an errno
  * @err: receives what is wrong
@@ -311,7 +327,7 @@ void ram_fillers_close(void)
 }
 
 /**
- * ram_needs_filling() - would ram_map() take a while?
+ * ram_needs_filling() - is ram_fill() to be called before ram_map()?
  * @config: of the port, in direct mode
  *
  * Return: false as well if something is wrong, which ram_map() will say.
@@ -341,7 +357,7 @@ bool ram_needs_filling(const struct port_config *config)
 int ram_map(const struct port_config *config, struct ram *ram, struct error *err)
 {
 	uint64_t below = ram_below_4g(config);
-	int fd, error;
+	int fd;
 
 	memset(ram, 0, sizeof(*ram));
 	if (!config->direct)
@@ -349,18 +365,18 @@ int ram_map(const struct port_config *config, struct ram *ram, struct error *err
 	fd = ram_open(config, false, err);
 	if (fd < 0)
 		return -1;
-	/* That it is takes a while to find out. */
-	error = ram_is_allocated(fd, config) ? 0 : posix_fallocate(fd, 0, config->memory);
-	if (!error) {
-		ram->addr = mmap(NULL, config->memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (ram->addr == MAP_FAILED)
-			error = errno;
+	/* Who may write to it can make holes in it, too, and again. */
+	if (!ram_is_allocated(fd, config)) {
+		close(fd);
+		return error_set(err, "the guest's memory in %s is not there as a whole",
+				 config->memory_dir);
 	}
+	ram->addr = mmap(NULL, config->memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
-	if (error) {
+	if (ram->addr == MAP_FAILED) {
 		ram->addr = NULL;
 		return error_set(err, "cannot get the guest's memory from %s: %s",
-				 config->memory_dir, strerror(error));
+				 config->memory_dir, strerror(errno));
 	}
 	ram->size = config->memory;
 	ram->regions[ram->count++] = (struct ram_region) { 0, ram->addr, below };

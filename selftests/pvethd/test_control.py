@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """pvethctl, and what is asked of pvethd."""
 import contextlib
+import fcntl
 import grp
 import json
 import os
@@ -256,6 +257,44 @@ def test_direct_fails(daemon):
     qemu.hello(2)
     check_equal(daemon.show('vm1')['problem'], None, 'problem')
     qemu.close()
+
+
+def test_direct_stranger(daemon):
+    """direct mode: a file that others may have made, or can use, is not the guest's memory"""
+    daemon.start()
+    port = daemon.add('vm1', '--mode', 'direct', '--memory', '64M', '--memory-dir', daemon.dir)
+    path = f'{daemon.dir}/pveth-vm1.ram'
+    qemu = Qemu(port)
+    qemu.hello(2)
+    qemu.close()
+
+    @contextlib.contextmanager
+    def refused(*words):
+        daemon.kernel('detach vm1')
+        wait_for(lambda: not daemon.show('vm1')['clients'], 'it has left')
+        waiting = Qemu(port)
+        check_contains(wait_for(lambda: daemon.show('vm1')['problem'], 'a problem'), path, *words)
+        waiting.silent()
+        yield
+        waiting.hello(2)
+        check_equal(daemon.show('vm1')['problem'], None, 'problem')
+        waiting.close()
+
+    os.chown(path, 1234, -1)
+    with refused('user 1234'):
+        os.chown(path, 0, -1)
+    os.chmod(path, 0o602)
+    with refused('602'):
+        os.chmod(path, 0o600)
+    os.link(path, f'{path}.link')
+    with refused('other names'):
+        os.remove(f'{path}.link')
+    # With a lease, opening it would take 45 s.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    with open(path, 'rb') as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        with refused('temporarily unavailable'):
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 def test_add_prints(daemon):
