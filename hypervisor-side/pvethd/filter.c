@@ -529,6 +529,40 @@ void filter_deleted(const char *table, const char *chain)
 		port_filter_again(port);
 }
 
+static void chain_found(const char *table, const char *chain, void *data)
+{
+	json_t *found = data;
+
+	if (!strcmp(table, TABLE) && !strncmp(chain, PORT, strlen(PORT)))
+		json_object_set_new(found, chain + strlen(PORT), json_true());
+}
+
+/**
+ * filters_check() - any chains of nftables may be gone
+ *
+ * What is there is left alone: to set the filters of many ports is so much to report that
+ * this may be why reports were lost.
+ */
+void filters_check(void)
+{
+	json_t *found = json_object();
+	bool missing = false;
+	struct port *port;
+	struct error err;
+
+	if (nft_chains(chain_found, found, &err)) {
+		log_error("cannot see whether filters are there: %s", err.text);
+		missing = true;
+	}
+	for (port = port_next(NULL); port; port = port_next(port))
+		if (port->filtered && has_filter(&port->config) &&
+		    !json_object_get(found, port->config.name))
+			missing = true;
+	json_decref(found);
+	if (missing)
+		ports_refresh();
+}
+
 /**
  * filter_to_json() - what a port's filter has dropped since the port was made
  * @port: the port; filters_count() was called

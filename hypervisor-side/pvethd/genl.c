@@ -204,9 +204,8 @@ static void port_notification(const struct nlmsghdr *nlh)
 	const struct nlattr *port[PVETH_A_PORT_MAX + 1];
 
 	genl_attributes(nlh, port, PVETH_A_PORT_MAX);
-	if (port[PVETH_A_PORT_IFINDEX] && port[PVETH_A_PORT_IFNAME])
-		ports_interface_changed(mnl_attr_get_u32(port[PVETH_A_PORT_IFINDEX]),
-					mnl_attr_get_str(port[PVETH_A_PORT_IFNAME]));
+	if (port[PVETH_A_PORT_IFINDEX])
+		ports_session_changed(mnl_attr_get_u32(port[PVETH_A_PORT_IFINDEX]));
 }
 
 /* A family came or went. */
@@ -220,14 +219,26 @@ static void control_notification(const struct nlmsghdr *nlh)
 	if (!table[CTRL_ATTR_FAMILY_NAME] ||
 	    strcmp(mnl_attr_get_str(table[CTRL_ATTR_FAMILY_NAME]), PVETH_FAMILY_NAME))
 		return;
-	if (genlh->cmd == CTRL_CMD_DELFAMILY) {
-		pveth_id = 0;
-	} else if (genlh->cmd == CTRL_CMD_NEWFAMILY) {
-		pveth_id = 0;
-		if (pveth_family(&err))
-			log_error("%s", err.text);
+	pveth_id = 0;
+	if (genlh->cmd != CTRL_CMD_NEWFAMILY)
+		return;
+	if (pveth_family(&err))
+		log_error("%s", err.text);
+	ports_module_loaded();
+}
+
+/* The module may have gone and come: its family has another number each time. */
+static void notifications_lost(void)
+{
+	uint16_t old = pveth_id;
+	struct error err;
+
+	pveth_id = 0;
+	if (pveth_family(&err))
+		log_info("%s", err.text);
+	else if (pveth_id != old)
 		ports_module_loaded();
-	}
+	ports_session_changed(0);
 }
 
 static void genl_notification(const struct nlmsghdr *nlh)
@@ -244,6 +255,7 @@ int genl_open(struct event_base *base, struct error *err)
 	int ret;
 
 	monitor.message = genl_notification;
+	monitor.lost = notifications_lost;
 	if (netlink_open(&genl, NETLINK_GENERIC, err) ||
 	    netlink_monitor_open(&monitor, NETLINK_GENERIC, base, err))
 		return -1;

@@ -59,7 +59,8 @@ struct port_status {
 /* netlink.c APIs: */
 
 /* From now on changes are reported to ports_interface_changed(),
- * ports_refresh() and ports_module_loaded(), from the event loop.
+ * ports_interface_gone(), ports_session_changed() and ports_module_loaded(), and
+ * if reports were lost to ports_refresh(), from the event loop.
  */
 int kernel_open(struct event_base *base, struct error *err);
 void kernel_close(void);
@@ -110,10 +111,13 @@ int forward_ipv6(struct error *err);
 /* nft.c APIs: */
 
 /* Lines of nft(8), all of them or none. From then on chains that are deleted are
- * reported to filter_deleted() and uplinks_deleted(), from the event loop. Returns -1 if
- * it fails.
+ * reported to filter_deleted() and uplinks_deleted(), and if reports were lost to
+ * filters_check() and uplinks_update_again(), from the event loop. Returns -1 if it fails.
  */
 int nft_run(const char *commands, struct error *err);
+/* All chains of the family netdev */
+int nft_chains(void (*found)(const char *table, const char *chain, void *data), void *data,
+	       struct error *err);
 /* Of the elements of a set of interfaces, in a table of the family netdev */
 int nft_counters(const char *table, const char *set,
 		 void (*found)(const char *name, uint64_t packets, void *data), void *data,

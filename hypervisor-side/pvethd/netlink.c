@@ -155,11 +155,19 @@ fail:
 	return n;
 }
 
-/* Messages were lost. That there were any is all that matters. */
-static void monitor_overrun(void)
+/* Once it had to drop a message the kernel drops all, and says so once, until all that are
+ * queued were read (netlink_overrun() and netlink_rcv_wake() in net/netlink/af_netlink.c).
+ * Only what is looked at after that is sure to be seen.
+ */
+static void monitor_drain(struct netlink_monitor *monitor, bool is_empty)
 {
+	if (!is_empty) {
+		event_active(monitor->event, EV_READ, 0);
+		return;
+	}
+	monitor->overrun = false;
 	log_info("the kernel reported too much at once: looking at everything");
-	ports_refresh();
+	monitor->lost();
 }
 
 static void monitor_readable(evutil_socket_t fd, short what, void *arg)
@@ -173,11 +181,14 @@ static void monitor_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	n = mnl_socket_recvfrom(monitor->socket, buffer, sizeof(buffer));
-	if (n < 0) {
-		if (errno == ENOBUFS)
-			monitor_overrun();
+	if (n < 0 && errno == ENOBUFS)
+		monitor->overrun = true;
+	if (monitor->overrun) {
+		monitor_drain(monitor, n < 0 && errno == EAGAIN);
 		return;
 	}
+	if (n < 0)
+		return;
 	len = n;
 	for (nlh = (void *)buffer; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
 		monitor->message(nlh);
@@ -185,7 +196,7 @@ static void monitor_readable(evutil_socket_t fd, short what, void *arg)
 
 /**
  * netlink_monitor_open() - open a socket for notifications
- * @monitor: the socket; its @message is set
+ * @monitor: the socket; its @message and @lost are set
  * @bus: NETLINK_ROUTE, NETLINK_GENERIC or NETLINK_NETFILTER
  * @base: where its events go
  * @err: receives what is wrong
@@ -195,6 +206,7 @@ static void monitor_readable(evutil_socket_t fd, short what, void *arg)
 int netlink_monitor_open(struct netlink_monitor *monitor, int bus, struct event_base *base,
 			 struct error *err)
 {
+	monitor->overrun = false;
 	monitor->socket = open_socket(bus, SOCK_NONBLOCK, err);
 	if (!monitor->socket)
 		return -1;

@@ -27,12 +27,16 @@ struct netlink {
  * struct netlink_monitor - a socket for notifications
  * @socket: the socket
  * @event: there is a message
+ * @overrun: messages were lost, and are until there is none left
  * @message: called with each
+ * @lost: called when none is lost any more
  */
 struct netlink_monitor {
 	struct mnl_socket *socket;
 	struct event *event;
+	bool overrun;
 	void (*message)(const struct nlmsghdr *nlh);
+	void (*lost)(void);
 };
 
 /* netlink.c APIs: */

@@ -55,12 +55,19 @@ static void notification(const struct nlmsghdr *nlh)
 		uplinks_deleted(string_of(table[NFTA_CHAIN_TABLE]));
 }
 
+static void notifications_lost(void)
+{
+	filters_check();
+	uplinks_update_again();
+}
+
 /* Sockets first: without them, nft_ctx_new() would end the process. */
 static int open_all(struct error *err)
 {
 	if (context)
 		return 0;
 	monitor.message = notification;
+	monitor.lost = notifications_lost;
 	if (netlink_open(&netlink, NETLINK_NETFILTER, err) ||
 	    netlink_monitor_open(&monitor, NETLINK_NETFILTER, base, err) ||
 	    netlink_monitor_join(&monitor, NFNLGRP_NFTABLES, err))
@@ -134,6 +141,50 @@ static void elements_found(const struct nlmsghdr *nlh, void *data)
 			element_found(element, data);
 }
 
+/* A request for all that the family netdev has of something */
+static struct nlmsghdr *dump_request(char *buffer, unsigned int message)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct nfgenmsg *nfg;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | message;
+	nlh->nlmsg_flags = NLM_F_DUMP;
+	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	nfg->nfgen_family = NFPROTO_NETDEV;
+	nfg->version = NFNETLINK_V0;
+	nfg->res_id = 0;
+	return nlh;
+}
+
+struct chain_search {
+	void (*found)(const char *table, const char *chain, void *data);
+	void *data;
+};
+
+static void chains_found(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *table[NFTA_CHAIN_MAX + 1];
+	const struct chain_search *search = data;
+
+	if (!is_about(nlh, NFT_MSG_NEWCHAIN))
+		return;
+	attributes(nlh, table, NFTA_CHAIN_MAX);
+	search->found(string_of(table[NFTA_CHAIN_TABLE]), string_of(table[NFTA_CHAIN_NAME]),
+		      search->data);
+}
+
+int nft_chains(void (*found)(const char *table, const char *chain, void *data), void *data,
+	       struct error *err)
+{
+	struct chain_search search = { found, data };
+	char buffer[NETLINK_MESSAGE];
+
+	if (open_all(err))
+		return -1;
+	return netlink_request(&netlink, dump_request(buffer, NFT_MSG_GETCHAIN), chains_found,
+			       &search, err);
+}
+
 int nft_counters(const char *table, const char *set,
 		 void (*found)(const char *name, uint64_t packets, void *data), void *data,
 		 struct error *err)
@@ -141,17 +192,10 @@ int nft_counters(const char *table, const char *set,
 	struct counter_search search = { found, data };
 	char buffer[NETLINK_MESSAGE];
 	struct nlmsghdr *nlh;
-	struct nfgenmsg *nfg;
 
 	if (open_all(err))
 		return -1;
-	nlh = mnl_nlmsg_put_header(buffer);
-	nlh->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM;
-	nlh->nlmsg_flags = NLM_F_DUMP;
-	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	nfg->nfgen_family = NFPROTO_NETDEV;
-	nfg->version = NFNETLINK_V0;
-	nfg->res_id = 0;
+	nlh = dump_request(buffer, NFT_MSG_GETSETELEM);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
 	return netlink_request(&netlink, nlh, elements_found, &search, err);

@@ -184,6 +184,14 @@ static void port_refresh_network(struct port *port)
 		port_try_again(port);
 }
 
+/* They have gone with the interface. */
+static void forget_settings(struct port *port)
+{
+	port->filtered = false;
+	port->limited_in = false;
+	port->limited_out = false;
+}
+
 /* Find the interface of the port, and make it if it is to be there. */
 static void port_refresh_interface(struct port *port)
 {
@@ -203,9 +211,7 @@ static void port_refresh_interface(struct port *port)
 			port_set_problem(port, "");
 		if (port->ifindex != old) {
 			port->wants_bridge = port->config.bridge[0];
-			port->filtered = false;
-			port->limited_in = false;
-			port->limited_out = false;
+			forget_settings(port);
 			/* Its MTU may be known now. */
 			if (port->config.network[0])
 				dnsmasq_changed();
@@ -296,6 +302,36 @@ void ports_interface_changed(unsigned int ifindex, const char *name)
 		if (port->ifindex == ifindex || !strcmp(port->config.name, name) ||
 		    (port->wants_bridge && !strcmp(port->config.bridge, name)))
 			port_refresh(port);
+}
+
+/**
+ * ports_interface_gone() - an interface was deleted, or has left our network namespace
+ * @ifindex: the interface
+ *
+ * It may be back before anybody looks, and even have the same number.
+ */
+void ports_interface_gone(unsigned int ifindex)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		if (port->ifindex == ifindex)
+			forget_settings(port);
+}
+
+/**
+ * ports_session_changed() - a guest came or went, or broke the protocol
+ * @ifindex: the interface, or 0 if it may be any
+ *
+ * Guests can have this said as often as they like, so little is to be done.
+ */
+void ports_session_changed(unsigned int ifindex)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &ports, entry)
+		if (port->ifindex && (!ifindex || port->ifindex == ifindex))
+			port_serve(port);
 }
 
 /**

@@ -366,6 +366,8 @@ void port_try_again(struct port *port);
 void port_filter_again(struct port *port);
 json_t *ports_to_json(void);
 void ports_interface_changed(unsigned int ifindex, const char *name);
+void ports_interface_gone(unsigned int ifindex);
+void ports_session_changed(unsigned int ifindex);
 void ports_refresh(void);
 void ports_module_loaded(void);
 
@@ -375,6 +377,7 @@ void filters_set(void);
 void filter_remove(const struct port *port);
 void filter_deleted(const char *table, const char *chain);
 void filters_changed(void);
+void filters_check(void);
 void filters_count(void);
 json_t *filter_to_json(const struct port *port);
 

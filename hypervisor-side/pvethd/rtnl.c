@@ -313,6 +313,9 @@ static void link_notification(const struct nlmsghdr *nlh)
 	if (nlh->nlmsg_type != RTM_NEWLINK && nlh->nlmsg_type != RTM_DELLINK)
 		return;
 	link_attributes(nlh, table);
+	/* Not from a bridge only */
+	if (nlh->nlmsg_type == RTM_DELLINK && ifi->ifi_family == AF_UNSPEC)
+		ports_interface_gone(ifi->ifi_index);
 	if (table[IFLA_IFNAME])
 		ports_interface_changed(ifi->ifi_index, mnl_attr_get_str(table[IFLA_IFNAME]));
 }
@@ -320,6 +323,7 @@ static void link_notification(const struct nlmsghdr *nlh)
 int rtnl_open(struct event_base *base, struct error *err)
 {
 	monitor.message = link_notification;
+	monitor.lost = ports_refresh;
 	if (netlink_open(&rtnl, NETLINK_ROUTE, err) ||
 	    netlink_monitor_open(&monitor, NETLINK_ROUTE, base, err))
 		return -1;

@@ -8,6 +8,7 @@
  *
  *	link NAME KIND QUEUES	an interface is made
  *	unlink NAME		an interface is deleted
+ *	away NAME		an interface leaves the network namespace, and is back at once
  *	detach NAME		its guest is gone, as the kernel would have noticed
  *	fail CALL ERRNO		from now on attach, add, get, route, limit or nft fails; 0: no
  *				more
@@ -31,6 +32,7 @@
  *	rules CHAIN		what a chain of nftables has, each rule followed by ";", or
  *				"none" if there is no chain
  *	flush CHAIN		it is deleted, as by "nft flush ruleset"
+ *	lose CHAIN		it is deleted, and all that is reported is that reports were lost
  *	count N			counters of nftables are N, N + 1 and so on
  *	kicks NAME		counts of the doorbells that the guest rang
  *	call NAME VECTOR	ring the guest
@@ -112,6 +114,7 @@ int fail(int error, struct error *err)
 static struct {
 	unsigned int ifindex;
 	char name[IFNAMSIZ];
+	enum { LINK_NEW, LINK_GONE, LINK_SESSION } what;
 } changed[MAX_LINKS];
 static unsigned int changed_count;
 
@@ -120,8 +123,15 @@ static void report_links(void)
 	unsigned int i;
 
 	/* What is done about one may change others, which are reported in their turn. */
-	for (i = 0; i < changed_count; i++)
+	for (i = 0; i < changed_count; i++) {
+		if (changed[i].what == LINK_SESSION) {
+			ports_session_changed(changed[i].ifindex);
+			continue;
+		}
+		if (changed[i].what == LINK_GONE)
+			ports_interface_gone(changed[i].ifindex);
 		ports_interface_changed(changed[i].ifindex, changed[i].name);
+	}
 	changed_count = 0;
 }
 
@@ -143,13 +153,14 @@ static void report(short what)
 		event_active(report_event, what, 0);
 }
 
-static void report_link(const struct fake_link *link)
+static void report_link(const struct fake_link *link, int what)
 {
 	if (quiet)
 		return;
 	if (changed_count == MAX_LINKS)
 		abort();
 	changed[changed_count].ifindex = link->info.ifindex;
+	changed[changed_count].what = what;
 	strcpy(changed[changed_count++].name, link->name);
 	report(REPORT_LINKS);
 }
@@ -174,14 +185,24 @@ static void make_link(const char *name, const char *kind, unsigned int queues, u
 	link->info.up = true;
 	link->info.queues = queues;
 	link->info.mtu = mtu;
-	report_link(link);
+	report_link(link, LINK_NEW);
 }
 
 static void delete_link(struct fake_link *link)
 {
 	detach(link);
-	report_link(link);
+	report_link(link, LINK_GONE);
 	link->info.ifindex = 0;
+	fake_nft_unlink(link->name);
+}
+
+/* What is set for it here stays here. */
+static void move_link(struct fake_link *link)
+{
+	report_link(link, LINK_GONE);
+	report_link(link, LINK_NEW);
+	link->rate_in = 0;
+	link->rate_out = 0;
 	fake_nft_unlink(link->name);
 }
 
@@ -487,9 +508,11 @@ static bool link_command(const char *command, struct fake_link *link, const char
 
 	if (!strcmp(command, "unlink")) {
 		delete_link(link);
+	} else if (!strcmp(command, "away")) {
+		move_link(link);
 	} else if (!strcmp(command, "detach")) {
 		detach(link);
-		report(REPORT_CHANGED);
+		report_link(link, LINK_SESSION);
 	} else if (!strcmp(command, "show")) {
 		printf("%u %u %u %d\n", link->info.ifindex, link->info.mtu, link->info.queues,
 		       link->attached);
@@ -502,14 +525,14 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		link->info.up = command[0] == 'u';
 		if (!link->info.up)
 			link->routes[0] = '\0';
-		report_link(link);
+		report_link(link, LINK_NEW);
 	} else if (!strcmp(command, "frames")) {
 		link->frames = atoi(arg);
 	} else if (!strcmp(command, "mac")) {
 		for (i = 0; i < sizeof(link->info.mac); i++)
 			if (sscanf(arg + 2 * i, "%2hhx", &link->info.mac[i]) != 1)
 				abort();
-		report_link(link);
+		report_link(link, LINK_NEW);
 	} else if (!strcmp(command, "mac-of")) {
 		for (i = 0; i < sizeof(link->info.mac); i++)
 			printf("%02x", link->info.mac[i]);
@@ -565,6 +588,8 @@ static void run_command(const char *line)
 		return;
 	} else if (!strcmp(command, "flush")) {
 		fake_nft_flush(first);
+	} else if (!strcmp(command, "lose")) {
+		fake_nft_lose(first);
 	} else if (!strcmp(command, "count")) {
 		fake_nft_count(atoi(first));
 	} else if (!strcmp(command, "quiet")) {

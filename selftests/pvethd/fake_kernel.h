@@ -20,6 +20,7 @@ void fake_nft_close(void);
 void fake_nft_fail(int error);
 void fake_nft_count(unsigned int first);
 void fake_nft_flush(const char *name);
+void fake_nft_lose(const char *name);
 void fake_nft_unlink(const char *link);
 const char *fake_nft_rules(const char *name);
 

@@ -136,12 +136,25 @@ int nft_counters(const char *table, const char *set,
 	return 0;
 }
 
+int nft_chains(void (*found)(const char *table, const char *chain, void *data), void *data,
+	       struct error *err)
+{
+	struct fake_chain *chain;
+
+	(void)err;
+	for (chain = chains; chain->name[0]; chain++)
+		if (chain->there)
+			found("pveth", chain->name, data);
+	return 0;
+}
+
 static void flush_now(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
-	(void)what;
 	(void)arg;
-	if (is_uplinks(flushed->name))
+	if (what & EV_WRITE)
+		filters_check();
+	else if (is_uplinks(flushed->name))
 		uplinks_deleted("pveth");
 	else
 		filter_deleted("pveth", flushed->name);
@@ -153,6 +166,13 @@ void fake_nft_flush(const char *name)
 	flushed = find_chain(name);
 	clear(flushed);
 	event_active(flush_event, EV_READ, 0);
+}
+
+/* A chain is deleted, and pvethd told that reports were lost. */
+void fake_nft_lose(const char *name)
+{
+	clear(find_chain(name));
+	event_active(flush_event, EV_WRITE, 0);
 }
 
 /* A chain of a link's packets goes with it, and nobody says so. */

@@ -78,6 +78,9 @@ def test_rates(daemon):
     daemon.kernel('fail limit 0')
     wait_for(lambda: not daemon.show('vm1')['problem'], 'the end of it')
     check_equal(daemon.kernel('rates vm1'), '100000000 64000', 'limits of a new interface')
+    daemon.kernel('away vm1')
+    wait_for(lambda: daemon.kernel('rates vm1') == '100000000 64000',
+             'the limits of an interface that was away')
     daemon.kill()
     daemon.start('link vm1 pveth 1')
     check_equal(daemon.kernel('rates vm1'), '100000000 64000', 'limits after a restart')

@@ -180,6 +180,16 @@ def test_filter_comes_back(daemon):
     daemon.kernel('flush port/vm1')
     wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter after a flush of all')
     check_equal(chain(daemon, 'common'), common, 'what ports share')
+    daemon.kernel('lose port/vm1')
+    wait_for(lambda: rules(daemon, 'vm1') == found, 'the filter when reports were lost')
+    # What is there is not set again: that may be what was too much to report.
+    daemon.kernel('fail nft 12')
+    daemon.kernel('lose port/vm9')
+    check_equal(daemon.show('vm1')['problem'], None, 'problem')
+    daemon.kernel('fail nft 0')
+    # It has the same number as before, but not the filter.
+    daemon.kernel('away vm1')
+    wait_for(lambda: chain(daemon, 'port/vm1'), 'the filter of an interface that was away')
     daemon.kernel('unlink vm1')
     daemon.kernel('flush port/vm1')
     daemon.kernel('link vm1 pveth 1')

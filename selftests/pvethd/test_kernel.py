@@ -2,6 +2,7 @@
 """pvethd with the real kernel, whatever that has."""
 import os
 import shutil
+import signal
 import subprocess
 
 from harness import BIN, PATIENCE, Daemon, Skip, check_contains, check_equal, wait_for
@@ -12,6 +13,12 @@ class RealDaemon(Daemon):
 
     def args(self):
         return ['unshare', '--net', os.path.join(BIN, 'pvethd'), *super().args()[1:]]
+
+
+def in_namespace(daemon, *lines):
+    """Lines for ip(8)"""
+    subprocess.run(['nsenter', f'--net=/proc/{daemon.process.pid}/ns/net', 'ip', '-batch', '-'],
+                   input='\n'.join(lines).encode(), timeout=PATIENCE, check=True)
 
 
 def test_real_kernel(daemon):
@@ -28,9 +35,16 @@ def test_real_kernel(daemon):
         real.fails_with(('add', 'lo'), "interface lo already, and it is no port (kind '')")
         real.fails_with(('add', 'vm1'), 'cannot make the interface vm1', 'modprobe pveth_host')
         check_equal(real.ctl('list', '--json').stdout, '[]\n', 'ports')
-        subprocess.run(['nsenter', f'--net=/proc/{real.process.pid}/ns/net', 'ip', 'link', 'set',
-                        'lo', 'up'], timeout=PATIENCE, check=True)
+        in_namespace(real, 'link set lo up')
         wait_for(real.answers, 'pvethd lives after a report of the kernel')
+        # More reports than there is room for: it looks at everything, once.
+        real.process.send_signal(signal.SIGSTOP)
+        in_namespace(real, *(f'link set lo mtu {1500 + i}' for i in range(1000)))
+        real.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: real.log().count('too much at once') == 1, 'pvethd hears of it')
+        in_namespace(real, 'link set lo mtu 1500')
+        wait_for(real.answers, 'pvethd lives after lost reports')
+        check_equal(real.log().count('too much at once'), 1, 'losses')
     finally:
         real.close()
     del daemon
