@@ -13,12 +13,12 @@ import socket
 import sys
 
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.dhcp6 import DHCP6_Reply, DHCP6_Solicit
+from scapy.layers.dhcp6 import DHCP6_RelayForward, DHCP6_Reply, DHCP6_Solicit
 from scapy.layers.inet import IP, UDP, ICMP, IPOption_Router_Alert
 from scapy.layers.inet6 import (IPv6, ICMPv6EchoRequest, ICMPv6MLQuery2, ICMPv6MLReport2,
                                 ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6ND_Redirect,
                                 ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo, ICMPv6NDOptSrcLLAddr,
-                                IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop)
+                                IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether, LLC, SNAP
 from scapy.packet import Raw
 
@@ -69,6 +69,10 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
             packet /= layer
         return packet
 
+    def fragment(header, offset, data):
+        return unicast / IPv6(src=ipv6, dst=host_ipv6) / \
+            IPv6ExtHdrFragment(nh=header, offset=offset, m=1, id=4711) / data
+
     ra = ICMPv6ND_RA() / ICMPv6NDOptSrcLLAddr(lladdr=mac) / \
         ICMPv6NDOptPrefixInfo(prefix='2001:db8::', prefixlen=64)
     return [
@@ -101,6 +105,8 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          nobody(ICMPv6ND_NS(tgt=guessed), dst='ff02::1:ff00:1')),
         ('passes', 'a DHCPv6 client', multicast / IPv6(src=local, dst='ff02::1:2') /
          UDP(sport=546, dport=547) / DHCP6_Solicit()),
+        ('passes', 'the beginning of a datagram', fragment(17, 0, UDP(sport=1, dport=2, len=24))),
+        ('passes', 'the end of a datagram', fragment(17, 2, Raw(bytes(8)))),
 
         ('mac', "another's MAC address",
          Ether(src=other_mac, dst=host_mac) / IP(src=ipv4, dst=host_ipv4) / ICMP()),
@@ -168,6 +174,10 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          IPv6(src=ipv6, dst=neighbour(ipv6, 1)) / UDP(sport=1234, dport=546) / DHCP6_Reply()),
         ('dhcp', 'a DHCPv6 server', multicast / IPv6(src=local, dst=link_local(host_mac)) /
          UDP(sport=547, dport=546) / DHCP6_Reply()),
+        ('dhcp', 'a relay of DHCPv6', multicast / IPv6(src=local, dst='ff02::1:2') /
+         UDP(sport=1234, dport=547) / DHCP6_RelayForward()),
+        ('dhcp', 'the beginning of a relay of DHCPv6',
+         fragment(17, 0, UDP(sport=1234, dport=547, len=100))),
         ('ra', 'an advertisement of a router', multicast / IPv6(src=local, dst='ff02::1') / ra),
         ('ra', 'one behind another header', multicast /
          IPv6(src=local, dst='ff02::1') / IPv6ExtHdrDestOpt() / ra),
@@ -180,6 +190,10 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          Raw(b'\x11\x64\xee\x9b\0\0\0\0')),
         ('ra', 'a query for groups in IPv6', multicast / IPv6(src=local, dst='ff02::1') /
          IPv6ExtHdrHopByHop() / ICMPv6MLQuery2()),
+        ('other', 'a fragment that ends before it says what it is of',
+         fragment(60, 0, IPv6ExtHdrDestOpt(nh=17))),
+        ('other', 'a fragment that ends within another header',
+         fragment(60, 0, IPv6ExtHdrDestOpt(nh=17, len=1))),
         ('other', 'RARP', Ether(src=mac, dst=BROADCAST, type=0x8035) /
          ARP(op=3, psrc=ipv4, **arp)),
         ('other', 'a spanning tree', Ether(src=mac, dst='01:80:c2:00:00:00', type=38) /
@@ -196,7 +210,9 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
 OF_ADDRESSES = {'arp', 'ipv4', 'ipv6', 'ndp', 'other'}
 BAD_ANYWHERE = {"another's MAC address in ARP", 'ARP of another kind', 'a spanning tree',
                 'a frame of SNAP', "an advertisement of another's MAC address",
-                "a solicitation from another's MAC address"}
+                "a solicitation from another's MAC address",
+                'a fragment that ends before it says what it is of',
+                'a fragment that ends within another header'}
 # What has a counter of its own there
 IN_A_BRIDGE = {'an old tag of services': 'vlan'}
 

@@ -13,10 +13,10 @@
  * without, and drop what no rule accepts.
  *
  * Ports share chains of what does not depend on addresses, "common" in networks and "anywhere"
- * else, both with what is for servers and routers to send, "servers", and for each reason to
- * drop a frame a chain, "drop/REASON", and a set with a counter for each port,
- * "ports/REASON". So a port adds two chains and a set to what nftables' library looks at
- * each time before it does anything.
+ * else, both with what is for servers and routers to send, "servers", which looks at first
+ * fragments in "first", and for each reason to drop a frame a chain, "drop/REASON", and a set
+ * with a counter for each port, "ports/REASON". So a port adds two chains and a set to what
+ * nftables' library looks at each time before it does anything.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,6 +61,16 @@ static const char * const reasons[FILTER_REASONS] = {
 /* The client's Ethernet address */
 #define CLIENT		"@th,288,48"
 
+/* Relays' messages of DHCPv6, behind UDP's header, from whatever port (RFC 8415, 7.3): a server
+ * believes them whose client is. And what is too short for them to be seen.
+ */
+#define RELAYED_6	"@th,64,8 { 12, 13 }"
+#define FIRST_FRAGMENT_6	"frag frag-off 0"
+/* The first octet of what is behind all headers of IPv6 is there. Where it is not, no rule
+ * sees what the fragments will be (RFC 7112).
+ */
+#define UPPER_LAYER	"@th,0,8 >= 0"
+
 /* Bridges talk by these, and do not forward them: IEEE 802.1Q, table 8-1 */
 #define FOR_BRIDGES	"ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
 /* Of services, before IEEE 802.1ad */
@@ -69,6 +79,10 @@ static const char * const reasons[FILTER_REASONS] = {
 #define SNAP		"@ll,96,16 < 0x0600 @ll,112,24 0xaaaa03"
 
 static const char shared_rules[] =
+"add chain " IN_TABLE "first\n"
+"flush chain " IN_TABLE "first\n"
+"add rule " IN_TABLE "first " UPPER_LAYER " return\n"
+"add rule " IN_TABLE "first goto drop/other\n"
 "add chain " IN_TABLE "servers\n"
 "flush chain " IN_TABLE "servers\n"
 "add rule " IN_TABLE "servers meta protocol ip udp sport 67 goto drop/dhcp\n"
@@ -77,6 +91,9 @@ static const char shared_rules[] =
 "add rule " IN_TABLE "servers meta protocol ip udp dport 67 " RELAYED " goto drop/dhcp\n"
 "add rule " IN_TABLE "servers meta protocol ip6 udp sport 547 goto drop/dhcp\n"
 "add rule " IN_TABLE "servers meta protocol ip6 udp dport 546 goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip6 udp dport 547 " FIRST_FRAGMENT_6 " goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip6 udp dport 547 " RELAYED_6 " goto drop/dhcp\n"
+"add rule " IN_TABLE "servers meta protocol ip6 " FIRST_FRAGMENT_6 " jump first\n"
 "add rule " IN_TABLE "servers meta protocol ip icmp type { redirect, router-advertisement } goto drop/ra\n"
 "add rule " IN_TABLE "servers meta protocol ip meta l4proto igmp " IGMP_QUERY " goto drop/ra\n"
 "add rule " IN_TABLE "servers meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } goto drop/ra\n"

@@ -96,7 +96,10 @@ def test_filter_without_network(daemon):
                  'arp htype 1 arp hlen 6 arp plen 4 arp saddr ether 02:00:00:00:00:01 accept',
                  'meta protocol arp goto drop/arp', 'accept'], 'rules')
     check_contains(';'.join(chain(daemon, 'anywhere')), '01:80:c2:00:00:00', 'jump servers')
-    check_contains(';'.join(chain(daemon, 'servers')), 'nd-router-advert', 'frag-off')
+    check_contains(';'.join(chain(daemon, 'servers')), 'nd-router-advert', 'frag-off',
+                   '@th,64,8 { 12, 13 } goto drop/dhcp', 'jump first')
+    check_equal(chain(daemon, 'first'), ['@th,0,8 >= 0 return', 'goto drop/other'],
+                'rules for first fragments')
     check_equal(daemon.show('vm1')['filtered_out']['mac'], 0, 'counter')
     daemon.add('vm2', '--allow', 'vlan')
     check_contains(';'.join(rules(daemon, 'vm2')), '@ll,96,16 0x8100 accept')
