@@ -66,8 +66,8 @@ def test_dnsmasq(daemon):
             'dhcp-option=tag:network/blue,option6:dns-server,[fd00:1::1]',
             'dhcp-option=tag:network/blue,option6:domain-search,cloud.example.net']
     common = ['# Written by pvethd', 'port=0', 'bind-dynamic', 'enable-ra', 'dhcp-ignore-names',
-              'dhcp-lease-max=1048576', f'dhcp-hostsfile={host}/hosts', f'dhcp-optsfile={host}/options',
-              f'dhcp-leasefile={host}/leases']
+              'dhcp-ignore-clid', 'dhcp-lease-max=1048576', f'dhcp-hostsfile={host}/hosts',
+              f'dhcp-optsfile={host}/options', f'dhcp-leasefile={host}/leases']
     has_lines(daemon, 'dhcp.conf', *common, *blue)
     # One without IPv4 and names; they are in the order of names.
     add_network(daemon, 'amber', '--ipv6', 'fd00:2::/120')
@@ -139,6 +139,12 @@ def test_dnsmasq_stays(daemon):
     daemon.add('vm10', '--network', 'blue')
     says(daemon, 'reload dhcp 3', 'reload dns 6')
     check_equal(daemon.dnsmasq_pids(), pids, 'processes')
+    # What pvethd is told in its last moment, the next one tells.
+    daemon.request(b'{"command": "del", "name": "vm10"}\n')
+    daemon.stop()
+    daemon.start()
+    says(daemon, 'reload dhcp 2', 'reload dns 4')
+    check_equal(daemon.dnsmasq_pids(), pids, 'processes after a last change')
     # If it is gone, there is another, and another process is none.
     daemon.kill()
     for pid in pids:
