@@ -57,6 +57,7 @@ static void client_free(struct client *client)
 	guest_free(client->guest);
 	event_free(client->closed);
 	event_free(client->send);
+	event_free(client->send_later);
 	close(client->fd);
 	TAILQ_REMOVE(&port->clients, client, entry);
 	port->clients_count--;
@@ -101,7 +102,7 @@ void client_greet(struct client *client)
 		event_add(client->send, NULL);
 		break;
 	case HELLO_LATER:
-		event_add(client->send, &later);
+		event_add(client->send_later, &later);
 		break;
 	case HELLO_GONE:
 		/* That it is gone is read from the connection, too. */
@@ -109,7 +110,7 @@ void client_greet(struct client *client)
 	}
 }
 
-static void client_writable(evutil_socket_t fd, short what, void *arg)
+static void client_greet_on(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = arg;
 
@@ -151,8 +152,10 @@ static struct client *client_new(struct port *port, int fd)
 	client->pid = cred.pid;
 	client->closed = event_new(ports_base(), fd, EV_READ | EV_PERSIST, client_readable,
 				   client);
-	client->send = event_new(ports_base(), fd, EV_WRITE, client_writable, client);
-	if (!client->closed || !client->send || event_add(client->closed, NULL))
+	client->send = event_new(ports_base(), fd, EV_WRITE, client_greet_on, client);
+	client->send_later = evtimer_new(ports_base(), client_greet_on, client);
+	if (!client->closed || !client->send || !client->send_later ||
+	    event_add(client->closed, NULL))
 		goto fail;
 	TAILQ_INSERT_TAIL(&port->clients, client, entry);
 	port->clients_count++;
@@ -163,6 +166,8 @@ fail:
 		event_free(client->closed);
 	if (client->send)
 		event_free(client->send);
+	if (client->send_later)
+		event_free(client->send_later);
 	free(client);
 	return NULL;
 }

@@ -31,6 +31,8 @@
 
 /* For a client to say something, or to read: twice, see connection_event() */
 static const struct timeval patience = { .tv_sec = 5 };
+/* Before connections are accepted again, when they could not be */
+static const struct timeval retry_after = { .tv_sec = 1 };
 /* As the argument of callbacks: the first time is up. */
 static char out_of_patience;
 
@@ -257,6 +259,15 @@ static void connection_readable(struct bufferevent *connection, void *arg)
 	free(text);
 }
 
+static void control_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (accept_event && connections < PVETHD_MAX_CLIENTS)
+		event_add(accept_event, NULL);
+}
+
 static void control_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct event_base *base = arg;
@@ -264,8 +275,16 @@ static void control_accept(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+			return;
+		log_error("cannot accept a connection of pvethctl: %s", strerror(errno));
+		/* It would only fail again. */
+		if (!event_base_once(base, -1, EV_TIMEOUT, control_accept_again, NULL,
+				     &retry_after))
+			event_del(accept_event);
 		return;
+	}
 	connection = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!connection) {
 		close(fd);

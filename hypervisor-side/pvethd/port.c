@@ -473,7 +473,8 @@ int port_check(json_t *json, struct event_base *event_base, struct error *err)
  * @config: what it is to be; receives the addresses that are chosen for it
  * @err: receives what is wrong
  *
- * Return: the port, or NULL, and then all is as before.
+ * Return: the port, or NULL, and then all is as before, but for what was set of an interface
+ * that was there.
  */
 struct port *port_add(struct port_config *config, struct error *err)
 {
@@ -481,6 +482,8 @@ struct port *port_add(struct port_config *config, struct error *err)
 	struct error ignored;
 	struct port *port;
 	bool made;
+	uid_t uid;
+	gid_t gid;
 
 	if (!port_find(config->name) && state_exists(STATE_PORT, config->name)) {
 		error_set(err, "there is a port %s already, which is not served (the log says why): 'pvethctl del %s' gives it up",
@@ -488,6 +491,9 @@ struct port *port_add(struct port_config *config, struct error *err)
 		return NULL;
 	}
 	if (config->bridge[0] && interface_find_bridge(config->bridge, &link, err))
+		return NULL;
+	/* Found out late it would leave an interface that was there changed. */
+	if (socket_owner(config, &uid, &gid, err))
 		return NULL;
 	port = port_prepare(config, err);
 	if (!port)

@@ -178,7 +178,8 @@ struct guest {
  * @fd: the connection
  * @pid: process that connected, for information
  * @closed: the connection ends
- * @send: the hello goes on
+ * @send: the hello goes on, since there is room in the connection
+ * @send_later: it does, whatever kept it
  * @guest: what it was given, until the hello is sent and the port has it, and
  *	then for as long as it may have to be attached again; NULL before that
  * @hello: messages of the hello that were sent
@@ -191,6 +192,7 @@ struct client {
 	pid_t pid;
 	struct event *closed;
 	struct event *send;
+	struct event *send_later;
 	struct guest *guest;
 	unsigned int hello;
 	bool greeted;

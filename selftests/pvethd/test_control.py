@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import resource
 import shlex
 import signal
 import socket
@@ -68,6 +69,9 @@ def test_rates(daemon):
     check_equal(daemon.kernel('rates vm1'), '100000000 64000', 'limits of the interface')
     check_contains(daemon.ctl('show', 'vm1').stdout, 'rate in:       100mbit\n',
                    'rate out:      64kbit\n')
+    daemon.kernel('link vm7 pveth 1')
+    daemon.ctl('add', 'vm7', '--rate-in', '1gbit', '--socket-user', 'no-such-user', fails=True)
+    check_equal(daemon.kernel('rates vm7'), '0 0', 'limits of an interface that was there')
     daemon.kernel('fail limit 12')
     daemon.ctl('add', 'vm8', '--rate-in', '1gbit', fails=True)
     check_equal(daemon.kernel('show vm8'), 'none', 'interface without its limits')
@@ -571,6 +575,24 @@ def test_cut_characters(daemon):
         answer = json.loads(daemon.request(json.dumps({'command': command, 'name': name},
                                                       ensure_ascii=False).encode() + b'\n'))
         check_contains(answer['error'], 'there is no', '?')
+
+
+def test_no_files(daemon):
+    """control: while pvethd can open no file, who connects waits"""
+    daemon.start()
+    pid = daemon.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(daemon.files()), limits[1]))
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(os.path.join(daemon.run_dir, 'control'))
+        sock.sendall(b'{"command": "list"}\n')
+        said = 'cannot accept a connection of pvethctl: Too many open files'
+        # Twice, a second apart: it does nothing else in between.
+        wait_for(lambda: daemon.log().count(said) == 1, 'a complaint')
+        wait_for(lambda: daemon.log().count(said) == 2, 'another one')
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        check_contains(sock.recv(64).decode(), '"result"')
 
 
 def test_get(daemon):
