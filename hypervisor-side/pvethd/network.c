@@ -483,6 +483,11 @@ json_t *network_add(json_t *json, struct error *err)
 
 	if (!network)
 		return NULL;
+	if (state_exists(STATE_NETWORK, network->name)) {
+		error_set(err, "there is a network %s already, which cannot be used (the log says why): its file has to be mended or removed, with its ports",
+			  network->name);
+		goto err_free;
+	}
 	if (dnsmasq_check(err) || check_bridge(network, err))
 		goto err_free;
 	if (network->uplink[0] && link_get(network->uplink, &link, err)) {

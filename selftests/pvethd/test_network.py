@@ -309,6 +309,11 @@ def test_bad_network_state(daemon):
                   'user.json is not usable', 'green.network is not usable, and its network not',
                   'red.network is not usable']:
         check_contains(log, words)
+    # A network that is not usable is not replaced: ports may have its addresses.
+    daemon.fails_with(['network', 'add', 'red', '--ipv4', '10.2.0.0/24'], 'already',
+                      'cannot be used')
+    with open(f'{daemon.state_dir}/red.network', encoding='utf-8') as file:
+        check_equal(file.read(), 'half of a fi', 'state')
     # The port that is not served has it, and its name.
     daemon.fails_with(['add', 'vm1', '--network', 'blue'], 'full')
     daemon.fails_with(['add', 'user'], 'not served', 'pvethctl del user')
