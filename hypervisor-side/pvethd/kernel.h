@@ -105,6 +105,8 @@ bool has_ipv6(const char *interface);
 /* One of those of an interface, for IPv4 or IPv6 */
 int setting_set(int family, const char *interface, const char *name, bool on,
 		struct error *err);
+/* Though it forwards, or will, the interface learns of routers if it did before. */
+int keep_routers_of(const char *interface, struct error *err);
 /* Of all interfaces: there is no setting of one for that. */
 int forward_ipv6(struct error *err);
 

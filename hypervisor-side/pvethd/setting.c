@@ -13,7 +13,7 @@
 
 #define SYSCTL		"/proc/sys/net/"
 #define FORWARDING	SYSCTL "ipv6/conf/all/forwarding"
-#define ACCEPT_RA	SYSCTL "ipv6/conf/*/accept_ra"
+#define ACCEPT_RA	SYSCTL "ipv6/conf/%s/accept_ra"
 
 /* Longer than any path here */
 #define MAX_PATH	128
@@ -65,29 +65,44 @@ bool has_ipv6(const char *interface)
 	return !access(path, F_OK);
 }
 
+/* Who listened to routers must be told to go on with that when he becomes one: 2 instead
+ * of 1. The interface may have gone meanwhile.
+ */
+static int keep_routers_at(const char *path, struct error *err)
+{
+	int ret = 0;
+
+	if (read_setting(path) == '1')
+		ret = write_setting(path, '2', err);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+int keep_routers_of(const char *interface, struct error *err)
+{
+	char path[MAX_PATH];
+
+	snprintf(path, sizeof(path), ACCEPT_RA, interface);
+	return keep_routers_at(path, err);
+}
+
 static bool is_interface(const char *path)
 {
 	return !strstr(path, "/conf/all/") && !strstr(path, "/conf/default/");
 }
 
-/* Who listened to routers must be told to go on with that when he becomes one: 2
- * instead of 1.
- */
 static int keep_routers(struct error *err)
 {
+	char pattern[MAX_PATH];
 	glob_t found;
 	int ret = 0;
 	size_t i;
 
-	if (glob(ACCEPT_RA, 0, NULL, &found))
+	snprintf(pattern, sizeof(pattern), ACCEPT_RA, "*");
+	if (glob(pattern, 0, NULL, &found))
 		return 0;
-	for (i = 0; i < found.gl_pathc && !ret; i++) {
-		if (is_interface(found.gl_pathv[i]) && read_setting(found.gl_pathv[i]) == '1')
-			ret = write_setting(found.gl_pathv[i], '2', err);
-		/* The interface may have gone meanwhile. */
-		if (ret == -ENOENT)
-			ret = 0;
-	}
+	for (i = 0; i < found.gl_pathc && !ret; i++)
+		if (is_interface(found.gl_pathv[i]))
+			ret = keep_routers_at(found.gl_pathv[i], err);
 	globfree(&found);
 	return ret;
 }

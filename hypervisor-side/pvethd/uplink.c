@@ -20,8 +20,8 @@
 /* nft(8)'s words */
 static const char * const nft_families[FAMILIES] = { "ip", "ip6" };
 
-/* There is something in the table, or may be. */
-static bool made = true;
+/* What is in the table; at first nobody knows what an earlier pvethd has left there. */
+static enum { NOTHING, PERHAPS, SOMETHING } made = PERHAPS;
 
 static bool is_needed(void)
 {
@@ -111,17 +111,23 @@ static void write_table(FILE *file)
 	}
 }
 
-/* In IPv6 it is turned on for all interfaces: route_port(). */
+/* In IPv6 it is turned on for all interfaces, by route_port(); those that come later must be
+ * told of routers, too.
+ */
 static int forward_all(struct error *err)
 {
 	const struct network *network;
 	struct link_info link;
 	int ret = 0;
 
-	for (network = network_next(NULL); network && !ret; network = network_next(network))
+	for (network = network_next(NULL); network && !ret; network = network_next(network)) {
 		/* It may come later. */
-		if (network->uplink[0] && !link_get(network->uplink, &link, err))
-			ret = setting_set(AF_INET, network->uplink, "forwarding", true, err);
+		if (!network->uplink[0] || link_get(network->uplink, &link, err))
+			continue;
+		ret = setting_set(AF_INET, network->uplink, "forwarding", true, err);
+		if (!ret && network_has(network, FAMILY_IPV6))
+			ret = keep_routers_of(network->uplink, err);
+	}
 	return ret;
 }
 
@@ -136,7 +142,7 @@ int uplinks_update(struct error *err)
 	struct text text;
 	int ret;
 
-	if (!made && !is_needed())
+	if (made == NOTHING && !is_needed())
 		return 0;
 	if (text_begin(&text, err))
 		return -1;
@@ -147,11 +153,14 @@ int uplinks_update(struct error *err)
 	if (!ret)
 		ret = nft_run(text.string, err);
 	free(text.string);
+	/* Where there is no nftables, networks without a way out do without it. */
+	if (ret && made == PERHAPS && !is_needed())
+		return 0;
 	if (ret) {
 		error_prefix(err, "cannot set up the way out of networks");
 		return -1;
 	}
-	made = is_needed();
+	made = is_needed() ? SOMETHING : NOTHING;
 	return 0;
 }
 

@@ -404,6 +404,16 @@ int setting_set(int family, const char *interface, const char *name, bool on,
 	return 0;
 }
 
+int keep_routers_of(const char *interface, struct error *err)
+{
+	struct fake_link *link = find(interface);
+
+	(void)err;
+	if (link)
+		remember(link->settings, sizeof(link->settings), "routers=kept");
+	return 0;
+}
+
 int forward_ipv6(struct error *err)
 {
 	(void)err;

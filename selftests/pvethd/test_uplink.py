@@ -39,7 +39,7 @@ def test_uplink(daemon):
                                          f'iifname "eth0" ip daddr 10.1.0.1 {dns}',
                                          f'iifname "eth0" ip6 daddr fd00:1::1 {dns}',
                                          f'iifname "eth0" ip daddr 10.2.0.1 {dns}'], 'rules')
-    check_contains(daemon.kernel('network eth0'), 'IPv4.forwarding=1')
+    check_contains(daemon.kernel('network eth0'), 'IPv4.forwarding=1', 'routers=kept')
     green = add_network(daemon, 'green', '--ipv4', '10.3.0.0/24', '--ipv6', 'fd00:3::/64',
                         '--uplink', 'eth1', '--nat66')
     check_equal(green['nat66'], True, 'network')
