@@ -11,12 +11,12 @@
 . "$lib_dir/lib_traffic.sh"
 
 FLOOD_FRAMES=20000
-# Frames that one doorbell, or one interrupt, is to announce in a flood: with a
-# fixed wait, and where the wait adapts, which takes its time
-FIXED_FRAMES=8 FIXED_US=500
-ADAPTIVE_FRAMES=4
+# Doorbells, or interrupts, for 100 frames of a flood, at most: with a fixed wait, and where
+# the wait adapts, which takes its time
+FIXED_PERCENT=13 FIXED_US=500
+ADAPTIVE_PERCENT=25
 # Those of a slow sender are far apart: with the longest wait there is, fewer share one
-[ $patience = 1 ] || FIXED_FRAMES=2 FIXED_US=1000 ADAPTIVE_FRAMES=2
+[ $patience = 1 ] || FIXED_PERCENT=50 FIXED_US=1000 ADAPTIVE_PERCENT=75
 IDLE_SECONDS=3
 
 # Of the port and of the card
@@ -103,14 +103,13 @@ flood() {
 	on $sink "tc qdisc del dev $(name_at $sink) clsact"
 }
 
-# few_signals FRAMES-OF-A-SIGNAL FRAMES SIGNALS WHAT
+# few_signals PERCENT FRAMES SIGNALS WHAT
 few_signals() {
 	note "$2 frames, $3 $4"
 	[ "$2" -ge $FLOOD_FRAMES ] || fail "the flood has not arrived"
-	[ $(($3 * $1)) -le "$2" ] || fail "too many $4"
+	[ $(($3 * 100)) -le $(($2 * $1)) ] || fail "too many $4"
 }
 
-# FRAMES-OF-A-SIGNAL
 flood_of_the_host() {
 	counters host >"$TMPDIR/host.before"
 	flood 1 "$(cat "/sys/class/net/$BRIDGE/address")"
@@ -130,18 +129,18 @@ flood_of_the_guest() {
 	few_signals "$1" "$(moved host h2g_frames)" $((after - before)) interrupts
 }
 
-adaptive_flood_to_guest() { flood_of_the_guest $ADAPTIVE_FRAMES; }
+adaptive_flood_to_guest() { flood_of_the_guest $ADAPTIVE_PERCENT; }
 
 fixed_flood_to_host() {
 	keep_settings
 	set_at host adaptive-rx off rx-usecs $FIXED_US rx-frames 256
-	flood_of_the_host $FIXED_FRAMES
+	flood_of_the_host $FIXED_PERCENT
 }
 
 fixed_flood_to_guest() {
 	keep_settings
 	set_at 1 adaptive-rx off rx-usecs $FIXED_US rx-frames 256
-	flood_of_the_guest $FIXED_FRAMES
+	flood_of_the_guest $FIXED_PERCENT
 }
 
 # What a port and its card do: all counters, interrupts, and how often the port's
