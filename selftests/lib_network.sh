@@ -33,6 +33,11 @@ has_addresses() {
 	grep -w "$(address4 "$1")/$LENGTH4" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
 }
 
+# Its client has seen that the link is down.
+has_no_address() {
+	[ -z "$(on "$1" "ip -4 -brief address show dev $(guest_if "$1") scope global")" ]
+}
+
 # start_client N: what guest N was given before goes, and a DHCP client does the rest
 start_client() {
 	local name

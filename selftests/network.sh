@@ -64,16 +64,20 @@ guests_through_the_host() {
 	name=$(guest_if 1)
 	in_guest 1 "ip neighbour show $(address4 2) dev $name" | grep "lladdr $mac"
 	# There is no other way.
-	at_exit "ip link set $(port 2) up; wait_for 60 answers $(address4 2)"
+	at_exit "ip link set $(port 2) up; wait_for 60 has_addresses 2"
 	host ip link set "$(port 2)" down
-	! on 1 "ping -c 1 -W 2 $(address4 2)"
+	! on 1 "ping -c 1 -W 2 $(address4 2)" || fail "there is another way"
+	wait_for 60 has_no_address 2
 }
 
 routes_come_back() {
 	host ip link set "$port" down
 	[ -z "$(ip route show "$(address4 1)")" ]
 	ip route get "$(address4 1)" && fail "it is looked for elsewhere"
+	# Its client would do so in the midst of what comes next.
+	wait_for 60 has_no_address 1
 	host ip link set "$port" up
+	wait_for 60 has_addresses 1
 	wait_for 60 answers "$(address4 1)"
 	wait_for 60 answers "$(address6 1)"
 	tcp 1 host "${HOST[0]}"
