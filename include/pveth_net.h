@@ -180,6 +180,21 @@ static inline u32 pveth_wanted_offloads(netdev_features_t features)
 }
 
 /**
+ * pveth_uso_is_too_long() - would UDP segmentation make more datagrams than the ABI has?
+ * @skb: the frame, from its Ethernet header on, with CHECKSUM_PARTIAL
+ *
+ * How many it makes is not always known: &skb_shared_info.gso_segs may be zero.
+ */
+static inline bool pveth_uso_is_too_long(const struct sk_buff *skb)
+{
+	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	return skb_is_gso(skb) && shinfo->gso_type & SKB_GSO_UDP_L4 &&
+	       skb->len - skb_checksum_start_offset(skb) - sizeof(struct udphdr) >
+	       PVETH_MAX_USO_SEGMENTS * shinfo->gso_size;
+}
+
+/**
  * pveth_features_check() - let the stack do for a frame what the peer does not
  * @skb: the frame
  * @features: what the interface can do at all
@@ -195,9 +210,7 @@ pveth_features_check(struct sk_buff *skb, netdev_features_t features,
 		      ~pveth_netdev_features(offloads));
 	/* The ABI's large frames have a partial checksum. */
 	if (skb_is_gso(skb) &&
-	    (skb->ip_summed != CHECKSUM_PARTIAL ||
-	     (skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4 &&
-	      skb_shinfo(skb)->gso_segs > PVETH_MAX_USO_SEGMENTS)))
+	    (skb->ip_summed != CHECKSUM_PARTIAL || pveth_uso_is_too_long(skb)))
 		features &= ~NETIF_F_GSO_MASK;
 	return vlan_features_check(skb, features);
 }
@@ -427,7 +440,7 @@ static inline int pveth_skb_follow(struct sk_buff *skb,
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 	err = virtio_net_hdr_to_skb(skb, hdr, true);
 	if (!err && skb->ip_summed == CHECKSUM_PARTIAL &&
-	    unlikely(!pveth_csum_start_ok(skb)))
+	    unlikely(!pveth_csum_start_ok(skb) || pveth_uso_is_too_long(skb)))
 		err = -EINVAL;
 	return err;
 }
