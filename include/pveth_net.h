@@ -11,10 +11,13 @@
 #include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/udp.h>
 #include <linux/virtio_byteorder.h>
 #include <linux/virtio_net.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
 
 #include "pveth_ring.h"
 
@@ -388,32 +391,68 @@ static inline int pveth_desc_describe(struct pveth_desc *desc,
 	       0 : -EPROTONOSUPPORT;
 }
 
+/* Who completes the checksum of a frame writes it behind all that has looked at it */
+enum pveth_csum_place {
+	PVETH_CSUM_NETWORK,	/* where addresses may be: to be refused */
+	PVETH_CSUM_TRANSPORT,	/* where TCP and UDP have it */
+	PVETH_CSUM_ELSEWHERE,	/* in a tunnel, or to change what was looked at */
+};
+
 /**
- * pveth_csum_start_ok() - is what is to be summed up behind the network header?
+ * pveth_csum_place() - what is the checksum of that is to be completed?
  * @skb: the frame, from its Ethernet header on, with CHECKSUM_PARTIAL
  *
- * Whoever completes the checksum writes it there: behind all that looks at addresses,
- * it is not to change them. That it is within the frame was seen to before.
+ * That it is within the frame was seen to before.
  */
-static inline bool pveth_csum_start_ok(const struct sk_buff *skb)
+static inline enum pveth_csum_place pveth_csum_place(const struct sk_buff *skb)
 {
+	union {
+		struct vlan_hdr tag;
+		struct iphdr ip;
+		struct ipv6hdr ipv6;
+	} buffer;
 	u32 depth = ETH_HLEN, start = skb_checksum_start_offset(skb);
 	__be16 type = ((const struct ethhdr *)skb->data)->h_proto;
+	const struct ipv6hdr *ipv6;
 	const struct vlan_hdr *tag;
-	struct vlan_hdr buffer;
+	const struct iphdr *ip;
+	__be16 fragment = 0;
+	u8 protocol = 0;
+	int end;
 
 	while (eth_type_vlan(type) && depth < ETH_HLEN + 2 * VLAN_HLEN) {
-		tag = skb_header_pointer(skb, depth, sizeof(buffer), &buffer);
+		tag = skb_header_pointer(skb, depth, sizeof(*tag), &buffer);
 		if (!tag)
-			return false;
+			return PVETH_CSUM_NETWORK;
 		type = tag->h_vlan_encapsulated_proto;
 		depth += VLAN_HLEN;
 	}
-	if (type == htons(ETH_P_IP))
-		depth += sizeof(struct iphdr);
-	else if (type == htons(ETH_P_IPV6))
-		depth += sizeof(struct ipv6hdr);
-	return start >= depth;
+	end = depth;
+	if (type == htons(ETH_P_IP)) {
+		ip = skb_header_pointer(skb, depth, sizeof(*ip), &buffer);
+		depth += sizeof(*ip);
+		if (!ip || start < depth)
+			return PVETH_CSUM_NETWORK;
+		protocol = ip->protocol;
+		fragment = ip->frag_off & htons(IP_MF | IP_OFFSET);
+		end += ip->ihl * 4;
+	} else if (type == htons(ETH_P_IPV6)) {
+		ipv6 = skb_header_pointer(skb, depth, sizeof(*ipv6), &buffer);
+		depth += sizeof(*ipv6);
+		if (!ipv6 || start < depth)
+			return PVETH_CSUM_NETWORK;
+		protocol = ipv6->nexthdr;
+		end = ipv6_skip_exthdr(skb, depth, &protocol, &fragment);
+	} else if (start < depth) {
+		return PVETH_CSUM_NETWORK;
+	}
+	if (end < 0 || start != end || fragment)
+		return PVETH_CSUM_ELSEWHERE;
+	if (protocol == IPPROTO_TCP && skb->csum_offset == offsetof(struct tcphdr, check))
+		return PVETH_CSUM_TRANSPORT;
+	if (protocol == IPPROTO_UDP && skb->csum_offset == offsetof(struct udphdr, check))
+		return PVETH_CSUM_TRANSPORT;
+	return PVETH_CSUM_ELSEWHERE;
 }
 
 /**
@@ -439,10 +478,20 @@ static inline int pveth_skb_follow(struct sk_buff *skb,
 	if (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID)
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 	err = virtio_net_hdr_to_skb(skb, hdr, true);
-	if (!err && skb->ip_summed == CHECKSUM_PARTIAL &&
-	    unlikely(!pveth_csum_start_ok(skb) || pveth_uso_is_too_long(skb)))
-		err = -EINVAL;
-	return err;
+	if (err || skb->ip_summed != CHECKSUM_PARTIAL)
+		return err;
+	if (unlikely(pveth_uso_is_too_long(skb)))
+		return -EINVAL;
+	switch (pveth_csum_place(skb)) {
+	case PVETH_CSUM_TRANSPORT:
+		return 0;
+	case PVETH_CSUM_ELSEWHERE:
+		/* Filters are to see what others will. */
+		return skb_is_gso(skb) ? -EINVAL : skb_checksum_help(skb);
+	case PVETH_CSUM_NETWORK:
+		break;
+	}
+	return -EINVAL;
 }
 
 /**
