@@ -125,43 +125,13 @@ void pvg_g2h_uninit(struct pvg_queue *q)
 }
 
 /**
- * pvg_g2h_abandon() - lose the rings and slots, and the frames that the host has
- * @q: the queue pair, in direct mode, which the host still uses
+ * pvg_g2h_reap() - take the slots of completed frames back
+ * @q: the queue pair
  *
- * The frames keep nothing of the stack's with them: sockets and others would wait for
- * them for ever.
- *
- * Return: how many bytes are lost.
+ * Context: With the transmit queue's lock, or when nothing runs.
+ * Return: false if the host broke the protocol.
  */
-u64 pvg_g2h_abandon(struct pvg_queue *q)
-{
-	u64 bytes = q->block_bytes;
-	struct sk_buff *skb;
-	u32 id;
-
-	for (id = 0; id <= q->g2h.mask; id++) {
-		skb = q->mappings[id].skb;
-		if (!skb)
-			continue;
-		bytes += skb->truesize;
-		skb_orphan(skb);
-		nf_reset_ct(skb);
-		skb_ext_reset(skb);
-		skb_dst_drop(skb);
-	}
-	kvfree(q->mappings);
-	q->mappings = NULL;
-	kvfree(q->frames);
-	q->frames = NULL;
-	q->mapped_out = 0;
-	q->block = NULL;
-	return bytes;
-}
-
-/* Take the slots of completed frames back. Returns false if the host broke the
- * protocol.
- */
-static bool pvg_g2h_reap(struct pvg_queue *q)
+bool pvg_g2h_reap(struct pvg_queue *q)
 {
 	unsigned int frames = 0, bytes = 0;
 	struct pvg_frame *frame;
@@ -213,6 +183,40 @@ static bool pvg_g2h_reap(struct pvg_queue *q)
 	return true;
 }
 
+/**
+ * pvg_g2h_abandon() - lose the rings and slots, and the frames that the host has
+ * @q: the queue pair, in direct mode, which the host still uses
+ *
+ * The frames keep nothing of the stack's with them: sockets and others would wait for
+ * them for ever. Who waits for pages of its own that it had sent, by MSG_ZEROCOPY, does.
+ *
+ * Return: how many bytes are lost.
+ */
+u64 pvg_g2h_abandon(struct pvg_queue *q)
+{
+	u64 bytes = q->block_bytes;
+	struct sk_buff *skb;
+	u32 id;
+
+	for (id = 0; id <= q->g2h.mask; id++) {
+		skb = q->mappings[id].skb;
+		if (!skb)
+			continue;
+		bytes += skb->truesize;
+		skb_orphan(skb);
+		nf_reset_ct(skb);
+		skb_ext_reset(skb);
+		skb_dst_drop(skb);
+	}
+	kvfree(q->mappings);
+	q->mappings = NULL;
+	kvfree(q->frames);
+	q->frames = NULL;
+	q->mapped_out = 0;
+	q->block = NULL;
+	return bytes;
+}
+
 /* The transmit queue is stopped, or sockets wait for their frames: look after a while whether
  * the host does anything.
  */
@@ -239,8 +243,10 @@ void pvg_g2h_stalled(struct timer_list *timer)
 
 	__netif_tx_lock(txq, smp_processor_id());
 	stopped = netif_xmit_stopped(txq);
-	if (!q->frames || (!stopped && !q->mapped_out))
+	if (!q->frames || (!stopped && !q->mapped_out)) {
+		q->rung_again = false;
 		goto unlock;
+	}
 	if (q->answered) {
 		q->rung_again = false;
 	} else if (!stopped || !q->rung_again) {
@@ -409,20 +415,24 @@ static void pvg_g2h_write(struct pvg_queue *q, const struct sk_buff *skb,
 }
 
 /* Stop the transmit queue until half of the frames are done, unless there is
- * room already.
+ * room already: publishing them may have found them done.
  */
 static void pvg_g2h_stop(struct pvg_queue *q, u32 slots)
 {
+	if (q->free_slots >= slots)
+		return;
 	netif_tx_stop_queue(pvg_txq(q));
 	pvg_g2h_watch(q);
 	if (!pvring_cons_arm(&q->g2h_done, q->frames_out / 2))
 		return;
 	if (!pvg_g2h_reap(q))
 		return;
-	if (q->free_slots >= slots)
+	if (q->free_slots >= slots) {
 		netif_tx_start_queue(pvg_txq(q));
-	else
+		pvg_g2h_listen(q);
+	} else {
 		napi_schedule(&q->napi);	/* which tries again */
+	}
 }
 
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev)

@@ -174,6 +174,8 @@ int pvg_checks_init(struct pvg_dev *pvg, struct pveth_guest_page *page)
 						   sizeof(number), &check->addr,
 						   GFP_KERNEL);
 		if (!check->number) {
+			/* As it was: pvg_memory_can_be_direct() */
+			dma_set_coherent_mask(pvg->parent, DMA_BIT_MASK(64));
 			pvg_checks_uninit(pvg);
 			return -ENOMEM;
 		}
@@ -184,6 +186,10 @@ int pvg_checks_init(struct pvg_dev *pvg, struct pveth_guest_page *page)
 	return 0;
 }
 
+/**
+ * pvg_checks_uninit() - the opposite of pvg_checks_init(), whether that was called or not
+ * @pvg: the device
+ */
 void pvg_checks_uninit(struct pvg_dev *pvg)
 {
 	struct pveth_guest_page *page = pvg_guest_page(pvg);

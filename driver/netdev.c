@@ -13,9 +13,10 @@
  *
  * Its CPUs send through it, and the first of them has its interrupt, so that the
  * host's answers come back to where the flow is. With fewer CPUs than queue
- * pairs, flows of a CPU are spread over the pairs that it has.
+ * pairs, flows of a CPU are spread over the pairs that it has. Done once for a number of
+ * pairs: an administrator may want it otherwise.
  *
- * Context: Process context, with RTNL or before the device is registered.
+ * Context: Process context, with RTNL.
  */
 void pvg_netdev_spread(struct pvg_dev *pvg)
 {
@@ -23,8 +24,10 @@ void pvg_netdev_spread(struct pvg_dev *pvg)
 	cpumask_var_t cpus;
 	unsigned int cpu;
 
-	if (!zalloc_cpumask_var(&cpus, GFP_KERNEL))
+	if (pvg->spread_pairs == pairs || !zalloc_cpumask_var(&cpus, GFP_KERNEL))
 		return;
+	/* Interrupts are requested, and can be placed, while it is up. */
+	pvg->spread_pairs = netif_running(pvg->netdev) ? pairs : 0;
 	cpu = cpumask_first(cpu_online_mask);
 	for (i = 0; i < pairs; i++) {
 		share = (num_online_cpus() + pairs - 1 - i) / pairs ?: 1;
@@ -86,7 +89,13 @@ static void pvg_get_stats64(struct net_device *netdev,
 	stats->rx_dropped = h2g.dropped;
 }
 
-static void pvg_publish_config(struct pvg_dev *pvg)
+/**
+ * pvg_netdev_publish() - tell the host our MTU and address
+ * @pvg: the device
+ *
+ * Context: Process context, with RTNL or before the device is registered.
+ */
+void pvg_netdev_publish(struct pvg_dev *pvg)
 {
 	struct pveth_guest_page *page = pvg_guest_page(pvg);
 	u64 mac = pveth_mac_word(pvg->netdev->dev_addr);
@@ -99,7 +108,7 @@ static void pvg_publish_config(struct pvg_dev *pvg)
 static int pvg_change_mtu(struct net_device *netdev, int mtu)
 {
 	WRITE_ONCE(netdev->mtu, mtu);
-	pvg_publish_config(netdev_priv(netdev));
+	pvg_netdev_publish(netdev_priv(netdev));
 	return 0;
 }
 
@@ -108,7 +117,7 @@ static int pvg_set_mac_address(struct net_device *netdev, void *addr)
 	int err = eth_mac_addr(netdev, addr);
 
 	if (!err)
-		pvg_publish_config(netdev_priv(netdev));
+		pvg_netdev_publish(netdev_priv(netdev));
 	return err;
 }
 
@@ -132,7 +141,7 @@ static void pvg_config_work(struct work_struct *work)
 					   struct pvg_dev, config_work);
 	struct net_device *netdev = pvg->netdev;
 	struct sockaddr_storage addr = {};
-	u8 mac[ETH_ALEN];
+	u8 mac[ETH_ALEN] __aligned(2);
 	u32 mtu, pairs;
 	bool follow;
 
@@ -182,7 +191,8 @@ unlock:
  */
 void pvg_netdev_follow_soon(struct pvg_dev *pvg)
 {
-	schedule_delayed_work(&pvg->config_work, PVG_FOLLOW_INTERVAL);
+	/* Frozen with the device: nothing can be set while that is detached. */
+	queue_delayed_work(system_freezable_wq, &pvg->config_work, PVG_FOLLOW_INTERVAL);
 }
 
 /**
@@ -193,7 +203,7 @@ void pvg_netdev_follow_soon(struct pvg_dev *pvg)
  */
 void pvg_netdev_follow(struct pvg_dev *pvg)
 {
-	u8 mac[ETH_ALEN];
+	u8 mac[ETH_ALEN] __aligned(2);
 	u32 mtu;
 
 	/* Without RTNL this is a hint; the host's bells must not take RTNL. */
@@ -337,7 +347,6 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 	}
 	pvg->host_features = le64_to_cpu(READ_ONCE(pvg_host_page(pvg)->features));
 	pvg->offered = pvg->host_features;
-	pvg->offered_pairs = le16_to_cpu(READ_ONCE(pvg_host_page(pvg)->max_queue_pairs));
 	pvg->wanted_pairs = num_online_cpus();
 	pvg->h2g_wanted = PVETH_OFFLOADS;
 	pvg->can_be_direct = pvg->offered & PVETH_FEATURE(PVETH_F_DIRECT) &&
@@ -345,7 +354,6 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 	netdev->mtu = pvg->host_mtu;
 	netdev->max_mtu = pvg->host_mtu;
 	eth_hw_addr_set(netdev, pvg->host_mac);
-	ether_addr_copy(netdev->perm_addr, pvg->host_mac);
 
 	/* Rather fewer queue pairs than none */
 	pvg->used_pairs = min(pvg->wanted_pairs, pvg_session_max_pairs(pvg));
@@ -365,10 +373,9 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 					pvg->used_pairs);
 	if (err)
 		return err;
-	pvg_netdev_spread(pvg);
 
 	netif_carrier_off(netdev);
-	pvg_publish_config(pvg);
+	pvg_netdev_publish(pvg);
 	netif_tx_stop_all_queues(netdev);
 	err = register_netdev(netdev);
 	if (!err)
@@ -376,11 +383,19 @@ int pvg_netdev_add(struct pvg_dev *pvg)
 	return err;
 }
 
+/**
+ * pvg_netdev_remove() - the opposite of pvg_netdev_add()
+ * @pvg: the device
+ */
 void pvg_netdev_remove(struct pvg_dev *pvg)
 {
 	unregister_netdev(pvg->netdev);
 }
 
+/**
+ * pvg_netdev_free() - the opposite of pvg_netdev_alloc()
+ * @pvg: the device, of which no work is pending
+ */
 void pvg_netdev_free(struct pvg_dev *pvg)
 {
 	struct net_device *netdev = pvg->netdev;

@@ -79,6 +79,10 @@ err_free_irqs:
 	return err;
 }
 
+/**
+ * pvg_free_irqs() - the opposite of pvg_request_irqs()
+ * @pvg: the device, which has no session
+ */
 void pvg_free_irqs(struct pvg_dev *pvg)
 {
 	u32 i;
@@ -245,6 +249,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pvg = netdev_priv(netdev);
 	pvg->window = window;
 	pvg->window_size = bar_size;
+	pvg->offered_pairs = offered_pairs;
 	pvg->doorbell = registers + PVG_REG_DOORBELL;
 	pvg->host_peer = le16_to_cpu(READ_ONCE(page->host_peer));
 	pci_set_drvdata(pdev, pvg);
@@ -336,6 +341,8 @@ static int pvg_resume(struct device *dev)
 
 	rtnl_lock();
 	netif_device_attach(pvg->netdev);
+	/* After hibernation it is another host's. */
+	pvg_netdev_publish(pvg);
 	if (netif_running(pvg->netdev))
 		pvg_session_open(pvg);
 	rtnl_unlock();

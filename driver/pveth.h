@@ -254,6 +254,7 @@ struct pvg_check {
  * @wanted_pairs: queue pairs that the administrator wants
  * @used_pairs: queue pairs in use, what the stack knows. Written with RTNL as
  *	well.
+ * @spread_pairs: for how many interrupts and transmit queues have their CPUs
  * @h2g_wanted: offloads that the host may use
  * @can_be_direct: direct mode is possible
  * @lost: bytes that were lost to a host that did not let go of them
@@ -283,6 +284,7 @@ struct pvg_dev {
 	u32 offered_pairs;
 	u32 wanted_pairs;
 	u32 used_pairs;
+	u32 spread_pairs;
 	u32 h2g_wanted;
 	bool can_be_direct;
 	u64 lost;
@@ -343,10 +345,12 @@ void pvg_netdev_free(struct pvg_dev *pvg);
 void pvg_netdev_follow(struct pvg_dev *pvg);
 void pvg_netdev_follow_soon(struct pvg_dev *pvg);
 void pvg_netdev_spread(struct pvg_dev *pvg);
+void pvg_netdev_publish(struct pvg_dev *pvg);
 
 /* g2h.c APIs: */
 int pvg_g2h_init(struct pvg_queue *q);
 void pvg_g2h_uninit(struct pvg_queue *q);
+bool pvg_g2h_reap(struct pvg_queue *q);
 u64 pvg_g2h_abandon(struct pvg_queue *q);
 netdev_tx_t pvg_start_xmit(struct sk_buff *skb, struct net_device *netdev);
 void pvg_g2h_wake(struct pvg_queue *q, int budget);

@@ -101,18 +101,22 @@ static u32 pvg_session_pairs(const struct pvg_dev *pvg)
 	return pairs;
 }
 
+static void pvg_queue_uninit(struct pvg_queue *q)
+{
+	pvg_h2g_uninit(q);
+	pvg_g2h_uninit(q);
+	pvg_memory_uninit(q);
+}
+
 static void pvg_queues_uninit(struct pvg_dev *pvg, u32 queue_pairs)
 {
-	while (queue_pairs--) {
-		pvg_h2g_uninit(&pvg->queues[queue_pairs]);
-		pvg_g2h_uninit(&pvg->queues[queue_pairs]);
-		pvg_memory_uninit(&pvg->queues[queue_pairs]);
-	}
+	while (queue_pairs--)
+		pvg_queue_uninit(&pvg->queues[queue_pairs]);
 	pvg_checks_uninit(pvg);
 }
 
 /* The host does not let go of our memory, so that nobody else may have it: of that of frames
- * to the host, or, if @all, of any.
+ * to the host that it has not answered, or, if @all, of any.
  */
 static void pvg_queues_abandon(struct pvg_dev *pvg, bool all)
 {
@@ -123,8 +127,12 @@ static void pvg_queues_abandon(struct pvg_dev *pvg, bool all)
 		   "the host still uses our memory, which is lost therefore\n");
 	for (i = 0; i < pvg->used_pairs; i++) {
 		q = &pvg->queues[i];
+		pvg_g2h_reap(q);
 		if (all) {
 			pvg->lost += pvg_h2g_abandon(q);
+		} else if (!q->frames_out) {
+			pvg_queue_uninit(q);
+			continue;
 		} else {
 			pvg_h2g_uninit(q);
 			page_pool_destroy(q->pool);
@@ -132,10 +140,10 @@ static void pvg_queues_abandon(struct pvg_dev *pvg, bool all)
 		}
 		pvg->lost += pvg_g2h_abandon(q);
 	}
+	/* What is lost is not freed, but nothing says any more where it is. */
 	if (all)
 		memset(pvg->checks, 0, sizeof(pvg->checks));
-	else
-		pvg_checks_uninit(pvg);
+	pvg_checks_uninit(pvg);
 	if (pvg->lost > PVG_MAX_LOST && pvg->can_be_direct) {
 		netdev_err(pvg->netdev, "no direct mode with such a host\n");
 		pvg->can_be_direct = false;
@@ -186,7 +194,6 @@ static u64 pvg_session_features(const struct pvg_dev *pvg, u64 offered)
 {
 	u32 g2h = pveth_g2h_offloads(offered);
 	u32 h2g = pveth_h2g_offloads(offered) & pvg->h2g_wanted;
-
 	u64 direct = pvg->can_be_direct ? PVETH_FEATURE(PVETH_F_DIRECT) : 0;
 
 	return pveth_features(pveth_sound_offloads(g2h),
@@ -200,9 +207,8 @@ static void pvg_session_run(struct pvg_dev *pvg)
 
 	for (i = 0; i < pvg->used_pairs; i++)
 		napi_enable(&pvg->queues[i].napi);
-	/* The idle ones too, which the kernel's watchdog looks at. Their qdiscs may hold
-	 * what came while there was no session: a carrier that is back soon is not
-	 * noticed.
+	/* The idle ones too: their qdiscs may hold what came while there was no session,
+	 * since a carrier that is back soon is not noticed.
 	 */
 	netif_tx_wake_all_queues(pvg->netdev);
 	for (i = 0; i < pvg->used_pairs; i++) {
