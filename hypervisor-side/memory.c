@@ -16,6 +16,9 @@ static unsigned long pvh_region_pages(const struct pvh_region *region)
 	return region->bytes >> PAGE_SHIFT;
 }
 
+/* At a time: interrupts are off meanwhile, or nobody else runs */
+#define PVH_PIN_PAGES	8192UL
+
 static int pvh_region_pin(struct pvh_region *region, unsigned long addr,
 			  struct netlink_ext_ack *extack)
 {
@@ -30,8 +33,7 @@ static int pvh_region_pin(struct pvh_region *region, unsigned long addr,
 
 	while (done < count) {
 		n = pin_user_pages_fast(addr + (done << PAGE_SHIFT),
-					min_t(unsigned long, INT_MAX,
-					      count - done),
+					min(count - done, PVH_PIN_PAGES),
 					FOLL_WRITE | FOLL_LONGTERM,
 					region->pages + done);
 		if (n <= 0) {
@@ -75,16 +77,23 @@ int pvh_memory_add(struct pvh_memory *mem, const struct pvh_span *span,
 /**
  * pvh_memory_release() - unpin all regions
  * @mem: the memory, which nobody uses any more
+ *
+ * Context: Process context, may sleep.
  */
 void pvh_memory_release(struct pvh_memory *mem)
 {
+	unsigned long count, done, n;
 	struct pvh_region *region;
 
 	while (mem->count) {
 		region = &mem->regions[--mem->count];
 		vunmap(region->virt);
-		unpin_user_pages_dirty_lock(region->pages,
-					    pvh_region_pages(region), true);
+		count = pvh_region_pages(region);
+		for (done = 0; done < count; done += n) {
+			n = min(count - done, PVH_PIN_PAGES);
+			unpin_user_pages_dirty_lock(region->pages + done, n, true);
+			cond_resched();
+		}
 		kvfree(region->pages);
 	}
 }
