@@ -169,15 +169,18 @@ static int pvh_put_attachment(struct sk_buff *msg, const struct pvh_port *port)
 static int pvh_put_port(struct sk_buff *msg, const struct pvh_port *port,
 			u32 portid, u32 seq, int flags, u8 cmd)
 {
+	char name[IFNAMSIZ];
 	void *header;
 
 	lockdep_assert_held(&port->lock);
 
+	/* It may be changed meanwhile: that takes RTNL, which not all of our callers have. */
+	strscpy(name, port->netdev->name, sizeof(name));
 	header = genlmsg_put(msg, portid, seq, &pvh_family, flags, cmd);
 	if (!header)
 		return -EMSGSIZE;
 	if (nla_put_u32(msg, PVETH_A_PORT_IFINDEX, port->netdev->ifindex) ||
-	    nla_put_string(msg, PVETH_A_PORT_IFNAME, port->netdev->name) ||
+	    nla_put_string(msg, PVETH_A_PORT_IFNAME, name) ||
 	    nla_put_u32(msg, PVETH_A_PORT_STATE, pvh_port_state(port)) ||
 	    nla_put_u32(msg, PVETH_A_PORT_ERROR, port->session.error) ||
 	    nla_put_u32(msg, PVETH_A_PORT_GUEST_ERROR,
