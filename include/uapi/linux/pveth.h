@@ -521,7 +521,9 @@ struct pveth_done {
  * @id: Names the buffer: less than the size of the ring, and not in use by another buffer.
  * @reserved: Zero.
  *
- * The buffer is the host's until it comes back in h2g, or the session ends.
+ * The buffer is the host's until it comes back in h2g, or the session ends. A host may stop while
+ * it has fewer than the longest frame would take if all were of PVETH_MIN_BUF_SIZE, whatever their
+ * lengths: the guest keeps more than that posted.
  */
 struct pveth_buf {
 	__le64 addr;
