@@ -16,8 +16,9 @@ static struct netlink genl;
 static struct netlink_monitor monitor;
 static uint16_t pveth_id;
 
-/* What the kernel says of a family: its number, and that of its only group */
+/* What the kernel says of the family of a name: its number, and that of its only group */
 struct family {
+	const char *name;
 	uint16_t id;
 	uint32_t group;
 };
@@ -58,6 +59,9 @@ static void family_reply(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *first;
 
 	genl_attributes(nlh, table, CTRL_ATTR_MAX);
+	if (!table[CTRL_ATTR_FAMILY_NAME] ||
+	    strcmp(mnl_attr_get_str(table[CTRL_ATTR_FAMILY_NAME]), family->name))
+		return;
 	if (table[CTRL_ATTR_FAMILY_ID])
 		family->id = mnl_attr_get_u16(table[CTRL_ATTR_FAMILY_ID]);
 	if (!table[CTRL_ATTR_MCAST_GROUPS])
@@ -70,15 +74,21 @@ static void family_reply(const struct nlmsghdr *nlh, void *data)
 		family->group = mnl_attr_get_u32(group[CTRL_ATTR_MCAST_GRP_ID]);
 }
 
-static int find_family(const char *name, struct error *err)
+/* Asking for a family loads its module, asking for all loads none. Returns its number, which
+ * is 0 if it is not among all, or a negative errno.
+ */
+static int find_family(const char *name, bool load, struct error *err)
 {
-	struct family family = {};
+	struct family family = { .name = name };
 	char buffer[NETLINK_MESSAGE];
 	struct nlmsghdr *nlh;
 	int ret;
 
 	nlh = genl_request(buffer, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, name);
+	if (load)
+		mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, name);
+	else
+		nlh->nlmsg_flags = NLM_F_DUMP;
 	ret = netlink_request(&genl, nlh, family_reply, &family, err);
 	if (!ret && family.group)
 		ret = netlink_monitor_join(&monitor, family.group, err);
@@ -91,7 +101,7 @@ static int pveth_family(struct error *err)
 
 	if (pveth_id)
 		return 0;
-	ret = find_family(PVETH_FAMILY_NAME, err);
+	ret = find_family(PVETH_FAMILY_NAME, true, err);
 	if (ret == -ENOENT)
 		error_set(err, "the kernel module pveth_host is not loaded");
 	if (ret < 0)
@@ -219,24 +229,29 @@ static void control_notification(const struct nlmsghdr *nlh)
 	if (!table[CTRL_ATTR_FAMILY_NAME] ||
 	    strcmp(mnl_attr_get_str(table[CTRL_ATTR_FAMILY_NAME]), PVETH_FAMILY_NAME))
 		return;
-	pveth_id = 0;
-	if (genlh->cmd != CTRL_CMD_NEWFAMILY)
-		return;
-	if (pveth_family(&err))
-		log_error("%s", err.text);
-	ports_module_loaded();
+	if (genlh->cmd == CTRL_CMD_DELFAMILY) {
+		pveth_id = 0;
+	} else if (genlh->cmd == CTRL_CMD_NEWFAMILY) {
+		pveth_id = 0;
+		if (pveth_family(&err))
+			log_error("%s", err.text);
+		ports_module_loaded();
+	}
 }
 
-/* The module may have gone and come: its family has another number each time. */
+/* The module may have gone, and come: its family has another number each time. */
 static void notifications_lost(void)
 {
-	uint16_t old = pveth_id;
+	int old = pveth_id, now;
 	struct error err;
 
-	pveth_id = 0;
-	if (pveth_family(&err))
-		log_info("%s", err.text);
-	else if (pveth_id != old)
+	now = find_family(PVETH_FAMILY_NAME, false, &err);
+	if (now < 0) {
+		log_error("%s", err.text);
+		now = 0;
+	}
+	pveth_id = now;
+	if (now && now != old)
 		ports_module_loaded();
 	ports_session_changed(0);
 }
@@ -259,7 +274,7 @@ int genl_open(struct event_base *base, struct error *err)
 	if (netlink_open(&genl, NETLINK_GENERIC, err) ||
 	    netlink_monitor_open(&monitor, NETLINK_GENERIC, base, err))
 		return -1;
-	ret = find_family("nlctrl", err);
+	ret = find_family("nlctrl", true, err);
 	if (ret < 0)
 		return ret;
 	/* Asking for it loads the module. */
