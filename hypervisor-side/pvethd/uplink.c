@@ -184,13 +184,17 @@ void uplinks_update_again(void)
 	static const struct timeval later = { .tv_sec = 5 };
 	static char said[ERROR_TEXT];
 	static bool waiting;
-	struct error err = {};
+	struct error err;
 
 	/* What is left of an earlier time matters only if there are networks. */
-	if (network_next(NULL) && uplinks_update(&err) && strcmp(said, err.text))
+	if (!network_next(NULL) || !uplinks_update(&err)) {
+		said[0] = '\0';
+		return;
+	}
+	if (strcmp(said, err.text))
 		log_error("%s", err.text);
 	snprintf(said, sizeof(said), "%s", err.text);
-	if (*said && !waiting)
+	if (!waiting)
 		waiting = !event_base_once(ports_base(), -1, EV_TIMEOUT, retry, &waiting, &later);
 }
 
