@@ -254,7 +254,8 @@ struct pvg_check {
  * @wanted_pairs: queue pairs that the administrator wants
  * @used_pairs: queue pairs in use, what the stack knows. Written with RTNL as
  *	well.
- * @spread_pairs: for how many interrupts and transmit queues have their CPUs
+ * @spread_pairs: for how many of them interrupts and transmit queues have their CPUs.
+ *	Protected by RTNL.
  * @h2g_wanted: offloads that the host may use
  * @can_be_direct: direct mode is possible
  * @lost: bytes that were lost to a host that did not let go of them
