@@ -11,12 +11,12 @@
 . "$lib_dir/lib_traffic.sh"
 
 FLOOD_FRAMES=20000
-# Doorbells, or interrupts, for 100 frames of a flood, at most: with a fixed wait, and where
+# Doorbells, or interrupts, for 1000 frames of a flood, at most: with a fixed wait, and where
 # the wait adapts, which takes its time
-FIXED_PERCENT=13 FIXED_US=500
-ADAPTIVE_PERCENT=25
+FIXED_PER_MILLE=125 FIXED_US=500
+ADAPTIVE_PER_MILLE=250
 # Those of a slow sender are far apart: with the longest wait there is, fewer share one
-[ $patience = 1 ] || FIXED_PERCENT=50 FIXED_US=1000 ADAPTIVE_PERCENT=75
+[ $patience = 1 ] || FIXED_PER_MILLE=500 FIXED_US=1000 ADAPTIVE_PER_MILLE=750
 IDLE_SECONDS=3
 
 # Of the port and of the card
@@ -103,11 +103,11 @@ flood() {
 	on $sink "tc qdisc del dev $(name_at $sink) clsact"
 }
 
-# few_signals PERCENT FRAMES SIGNALS WHAT
+# few_signals PER-MILLE FRAMES SIGNALS WHAT
 few_signals() {
 	note "$2 frames, $3 $4"
 	[ "$2" -ge $FLOOD_FRAMES ] || fail "the flood has not arrived"
-	[ $(($3 * 100)) -le $(($2 * $1)) ] || fail "too many $4"
+	[ $(($3 * 1000)) -le $(($2 * $1)) ] || fail "too many $4"
 }
 
 flood_of_the_host() {
@@ -129,18 +129,18 @@ flood_of_the_guest() {
 	few_signals "$1" "$(moved host h2g_frames)" $((after - before)) interrupts
 }
 
-adaptive_flood_to_guest() { flood_of_the_guest $ADAPTIVE_PERCENT; }
+adaptive_flood_to_guest() { flood_of_the_guest $ADAPTIVE_PER_MILLE; }
 
 fixed_flood_to_host() {
 	keep_settings
 	set_at host adaptive-rx off rx-usecs $FIXED_US rx-frames 256
-	flood_of_the_host $FIXED_PERCENT
+	flood_of_the_host $FIXED_PER_MILLE
 }
 
 fixed_flood_to_guest() {
 	keep_settings
 	set_at 1 adaptive-rx off rx-usecs $FIXED_US rx-frames 256
-	flood_of_the_guest $FIXED_PERCENT
+	flood_of_the_guest $FIXED_PER_MILLE
 }
 
 # What a port and its card do: all counters, interrupts, and how often the port's
