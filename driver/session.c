@@ -435,25 +435,18 @@ static void pvg_session_update(struct pvg_dev *pvg)
 	host = pvg_host_word(pvg);
 	gen = pveth_session_gen(host);
 
-	switch (s->state) {
-	case PVG_SESSION_CLOSED:
+	if (s->state == PVG_SESSION_CLOSED)
 		return;
-	case PVG_SESSION_FAILED:
-		/* The host counts once for the end of the session, and more
-		 * when it starts anew.
-		 */
-		if (gen == s->host_gen ||
-		    gen == pveth_session_next_gen(s->host_gen))
-			return;
-		s->state = PVG_SESSION_IDLE;
-		break;
-	case PVG_SESSION_CONNECTING:
-	case PVG_SESSION_RUNNING:
+	if (s->state == PVG_SESSION_CONNECTING ||
+	    s->state == PVG_SESSION_RUNNING)
 		pvg_session_check(pvg, host);
-		break;
-	case PVG_SESSION_IDLE:
-		break;
-	}
+
+	/* The host counts once for the end of a session, and more when it starts anew,
+	 * which it may have done before we found out that the session failed.
+	 */
+	if (s->state == PVG_SESSION_FAILED && gen != s->host_gen &&
+	    gen != pveth_session_next_gen(s->host_gen))
+		s->state = PVG_SESSION_IDLE;
 
 	if (s->state == PVG_SESSION_IDLE &&
 	    pveth_session_state(host) == PVETH_HOST_READY) {

@@ -190,6 +190,14 @@ broken_words() {
 	wait_for 60 guest_carrier 1 "$card"
 }
 
+# The guest finds that the session is broken and that the host has started anew in one look.
+broken_and_started_anew() {
+	play_host
+	plays connect "word gen=1000 state=1 ring=0" desc len=0 publish
+	[[ $said == *"publish: ended"* ]] || fail "it did not end"
+	good_again
+}
+
 guest_mtu_is() { guest 1 "[ \$(cat /sys/class/net/$card/mtu) = $1 ]"; }
 
 # What cannot be is not followed, at any time.
@@ -352,6 +360,7 @@ run_tests \
 	bad_frames \
 	bad_offloads \
 	broken_words \
+	broken_and_started_anew \
 	broken_configuration_later \
 	bells_for_nothing \
 	silent_host \
