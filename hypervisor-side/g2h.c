@@ -195,13 +195,16 @@ bad:
 }
 
 /**
- * pvh_g2h_schedule() - poll the queue pair
+ * pvh_g2h_schedule() - poll the queue pair, if there is a session
  * @q: the queue pair
  *
  * Context: Any, with interrupts off.
  */
 void pvh_g2h_schedule(struct pvh_queue *q)
 {
+	/* Else nothing is lost: a session begins with a poll. */
+	if (!READ_ONCE(q->polled))
+		return;
 	/* In process context, where the guest rings, a softirq that is raised
 	 * with interrupts off may have to wait for the next interrupt.
 	 */
@@ -238,6 +241,12 @@ int pvh_poll(struct napi_struct *napi, int budget)
 	u32 descs;
 	int avail;
 
+	/* To the release in pvh_session_run() */
+	if (!smp_load_acquire(&q->polled)) {
+		if (budget)
+			napi_complete_done(napi, 0);
+		return 0;
+	}
 	/* None of netpoll's, which may interrupt another one */
 	if (budget)
 		pvh_h2g_poll_begins();

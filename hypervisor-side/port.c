@@ -228,13 +228,14 @@ static int pvh_init(struct net_device *netdev)
 		q->index = i;
 		u64_stats_init(&q->g2h_stats.sync);
 		u64_stats_init(&q->h2g_stats.sync);
-		netif_napi_add(netdev, &q->napi, pvh_poll);
 		pvh_thread_init(&q->thread);
 		pveth_moderation_init(&q->moderation, &q->napi,
 				      &port->coalesce);
 		init_irq_work(&q->schedule, pvh_g2h_schedule_work);
 		timer_setup(&q->stall, pvh_h2g_stalled, 0);
 		INIT_LIST_HEAD(&q->unrung);
+		netif_napi_add(netdev, &q->napi, pvh_poll);
+		napi_enable(&q->napi);
 	}
 	netif_carrier_off(netdev);
 	return 0;
@@ -256,10 +257,13 @@ static void pvh_uninit(struct net_device *netdev)
 	for (i = 0; i < port->queue_pairs; i++) {
 		irq_work_sync(&port->queues[i].schedule);
 		timer_delete_sync(&port->queues[i].stall);
-		pvh_thread_uninit(&port->queues[i].thread);
-		netif_napi_del(&port->queues[i].napi);
+		napi_disable(&port->queues[i].napi);
+		__netif_napi_del(&port->queues[i].napi);
 		pveth_moderation_uninit(&port->queues[i].moderation);
+		pvh_thread_uninit(&port->queues[i].thread);
 	}
+	/* For all of the instances at once */
+	synchronize_net();
 }
 
 /* Counters are read until the last reference to the device is gone. */

@@ -189,6 +189,10 @@ struct pvh_thread {
  * @kicks: doorbells rung by the guest
  * @calls: doorbells rung by the host, for either direction
  *
+ * @polled: a session runs, and @napi polls it. Off it is until a grace period
+ *	after that. NAPI itself is enabled as long as there is the port: nobody who
+ *	turns threads on or off has to wait for a guest.
+ *
  * Constant while a session runs:
  * @call: rings the guest
  * @memory: what addresses point into
@@ -226,6 +230,7 @@ struct pvh_queue {
 	struct irq_work schedule;
 	atomic64_t kicks;
 	atomic64_t calls;
+	bool polled;
 
 	struct eventfd_ctx *call;
 	const struct pvh_memory *memory;

@@ -272,11 +272,12 @@ static void pvh_session_run(struct pvh_port *port,
 				  le32_to_cpu(request->queue[i].g2h_size));
 		s->h2g_size = max(s->h2g_size,
 				  le32_to_cpu(request->queue[i].h2g_size));
-		napi_enable(&port->queues[i].napi);
+		/* To the acquire in pvh_poll() */
+		smp_store_release(&port->queues[i].polled, true);
 	}
 	WRITE_ONCE(port->active_queues, s->queue_pairs);
 
-	/* For what the guest sent before NAPI was there to see it */
+	/* For what the guest sent before anybody looked */
 	for (i = 0; i < s->queue_pairs; i++) {
 		local_bh_disable();
 		napi_schedule(&port->queues[i].napi);
@@ -297,8 +298,8 @@ static void pvh_session_end(struct pvh_port *port, u32 gen, u32 state)
 		netif_carrier_off(port->netdev);
 		WRITE_ONCE(port->active_queues, 1);
 		for (i = 0; i < s->queue_pairs; i++)
-			napi_disable(&port->queues[i].napi);
-		/* A poll arms the event index after it is complete. */
+			WRITE_ONCE(port->queues[i].polled, false);
+		/* Polls have softirqs off, or interrupts, all of the time. */
 		synchronize_net();
 		for (i = 0; i < s->queue_pairs; i++) {
 			lent += pvh_loans_uninit(&port->queues[i], deadline);

@@ -208,6 +208,17 @@ napi_of_the_port_is_threaded() {
 	pgrep "^napi/$port-"
 }
 
+threads_are_switched_without_a_guest() {
+	local threaded
+
+	test_port pvt0 numtxqueues 2 numrxqueues 2
+	for threaded in 0 1; do
+		echo $threaded >/sys/class/net/pvt0/threaded
+		[ "$(cat /sys/class/net/pvt0/threaded)" = $threaded ]
+	done
+	pgrep "^napi/pvt0-"
+}
+
 neighbour_has() { ip neighbour show "$1" | grep -qw "$2"; }
 
 guest_changes_its_address() {
@@ -291,6 +302,7 @@ run_tests driver_loads_by_itself \
 	counters_count_each_frame \
 	channels_are_the_queue_pairs \
 	napi_of_the_port_is_threaded \
+	threads_are_switched_without_a_guest \
 	guest_changes_its_address \
 	host_changes_the_guests_address \
 	own_address_is_left_alone
