@@ -254,7 +254,7 @@ err_release:
  * The pages are pinned, and accounted to the current user unless it may lock
  * any amount of memory.
  *
- * Context: Process context, without locks: the memory may have to be read in.
+ * Context: Process context, without RTNL: there may be a lot of them.
  * Return: the attachment, to be given to pvh_attachment_destroy(), or an
  * ERR_PTR().
  */

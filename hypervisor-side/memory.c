@@ -19,6 +19,11 @@ static unsigned long pvh_region_pages(const struct pvh_region *region)
 /* At a time: interrupts are off meanwhile, or nobody else runs */
 #define PVH_PIN_PAGES	8192UL
 
+/* Pages that are there: genetlink has its lock held while we are at it, and a fault may be
+ * for a process to serve, in its own time.
+ */
+#define PVH_PIN_FLAGS	(FOLL_WRITE | FOLL_LONGTERM | FOLL_NOFAULT)
+
 static int pvh_region_pin(struct pvh_region *region, unsigned long addr,
 			  struct netlink_ext_ack *extack)
 {
@@ -34,11 +39,10 @@ static int pvh_region_pin(struct pvh_region *region, unsigned long addr,
 	while (done < count) {
 		n = pin_user_pages_fast(addr + (done << PAGE_SHIFT),
 					min(count - done, PVH_PIN_PAGES),
-					FOLL_WRITE | FOLL_LONGTERM,
-					region->pages + done);
+					PVH_PIN_FLAGS, region->pages + done);
 		if (n <= 0) {
 			NL_SET_ERR_MSG(extack,
-				       "memory-addr and memory-len are not writable shared memory");
+				       "memory-addr and memory-len are not writable shared memory, or not populated");
 			unpin_user_pages(region->pages, done);
 			kvfree(region->pages);
 			return n ?: -EFAULT;
@@ -55,8 +59,9 @@ static int pvh_region_pin(struct pvh_region *region, unsigned long addr,
  * @span: what to pin, aligned to pages
  * @extack: receives what is wrong with it
  *
- * Context: Process context, without locks: the memory may have to be read in.
- * Return: 0 or a negative error.
+ * Context: Process context.
+ * Return: 0, -EFAULT if not all of it is there and may be written to, or another
+ * negative error.
  */
 int pvh_memory_add(struct pvh_memory *mem, const struct pvh_span *span,
 		   struct netlink_ext_ack *extack)

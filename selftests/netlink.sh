@@ -111,6 +111,7 @@ bad_memory() {
 	refused EINVAL "memory-addr must be aligned to a page" portctl attach $P memory-addr=+8
 	refused EFAULT "not writable shared memory" portctl attach $P memory-addr=unmapped
 	refused EFAULT "not writable shared memory" portctl attach $P memory-addr=read-only
+	refused EFAULT "or not populated" portctl attach $P memory-addr=absent
 	refused EFAULT "not writable shared memory" \
 		portctl attach $P memory-addr=0xffff888000000000
 	# Its second half is not there.
@@ -145,7 +146,7 @@ bad_regions() {
 	refused EMSGSIZE "there are at most 8 regions (region)" \
 		portctl attach $P "${eight[@]}" region=0x9000:0x1000
 	# What is pinned by then is let go again.
-	for region in unmapped read-only 0xffff888000000000; do
+	for region in unmapped read-only absent 0xffff888000000000; do
 		refused EFAULT "not writable shared memory" \
 			portctl attach $P region=0:0x100000 region=0x100000:0x100000:$region
 	done

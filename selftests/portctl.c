@@ -47,7 +47,7 @@ static const char usage[] =
 "ATTR is a name of Documentation/netlink/specs/pveth.yaml, or a number. VALUE may be\n"
 "\"hex:BYTES\", or nothing, for no such attribute. That of kick-fd and call-fd may be\n"
 "\"new\", \"pipe\" or \"closed\", that of memory-addr, and ADDR of a region, \"unmapped\",\n"
-"\"read-only\" or, memory-addr in attach, \"+BYTES\", within the window.\n"
+"\"read-only\", \"absent\" or, memory-addr in attach, \"+BYTES\", within the window.\n"
 "\n"
 "Exit status: 0 all is well, 1 the kernel refuses, 2 something else is wrong.\n";
 
@@ -64,6 +64,13 @@ void die(const char *fmt, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	exit(EXIT_OTHER);
+}
+
+/* The kernel pins what is there. */
+static void populate(void *memory, size_t bytes)
+{
+	if (madvise(memory, bytes, MADV_POPULATE_WRITE))
+		die("cannot populate memory: %s", strerror(errno));
 }
 
 uint64_t parse_number(const char *text)
@@ -110,6 +117,7 @@ static void open_guest(struct guest *guest)
 	    mmap(guest->window, guest->window_size, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		die("cannot map a window: %s", strerror(errno));
+	populate(guest->window, guest->window_size);
 	for (i = 0; i < guest->vectors; i++) {
 		guest->kick_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		guest->call_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -141,6 +149,7 @@ static void add_region(struct guest *guest, struct attributes *attrs, const char
 				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		if (region->memory == MAP_FAILED)
 			die("cannot make a region: %s", strerror(errno));
+		populate(region->memory, region->bytes);
 		addr = (uintptr_t)region->memory;
 	}
 	attributes_add_region(attrs, region->guest_addr, addr, region->bytes);

@@ -165,6 +165,12 @@ uint64_t parse_address(const char *value)
 	void *memory;
 	int fd;
 
+	if (!strcmp(value, "absent")) {
+		memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (memory == MAP_FAILED)
+			die("cannot map memory: %s", strerror(errno));
+		return (uintptr_t)memory;
+	}
 	if (!readonly && strcmp(value, "unmapped"))
 		return parse_number(value);
 	/* Shared, and its file is open for reading only */

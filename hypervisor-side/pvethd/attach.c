@@ -4,10 +4,26 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kernel.h"
 
-static int attach(struct port *port, const struct guest *guest, struct error *err)
+/* The kernel takes what is there: pages may be swapped out, or moved, before it looks. */
+#define ATTEMPTS	3
+
+/* Locked, too, as far as that is allowed, until it is unmapped: there may be so much of it
+ * that its beginning is swapped out before its end is there.
+ */
+static int populate(void *memory, uint64_t size, struct error *err)
+{
+	if (size && madvise(memory, size, MADV_POPULATE_WRITE))
+		return error_set(err, "cannot get hold of the guest's memory: %s",
+				 strerror(errno));
+	mlock(memory, size);
+	return 0;
+}
+
+static int attach_once(struct port *port, const struct guest *guest, struct error *err)
 {
 	void *window;
 	struct ram ram;
@@ -18,10 +34,26 @@ static int attach(struct port *port, const struct guest *guest, struct error *er
 		return -1;
 	ret = ram_map(&port->config, &ram, err);
 	if (!ret) {
-		ret = port_attach(port->ifindex, port->config.mac, guest, window, &ram, err);
+		ret = populate(window, guest->window_size, err);
+		if (!ret)
+			ret = populate(ram.addr, ram.size, err);
+		if (!ret)
+			ret = port_attach(port->ifindex, port->config.mac, guest, window, &ram,
+					  err);
 		ram_unmap(&ram);
 	}
 	guest_unmap(guest, window);
+	return ret;
+}
+
+static int attach(struct port *port, const struct guest *guest, struct error *err)
+{
+	unsigned int attempt = 0;
+	int ret;
+
+	do {
+		ret = attach_once(port, guest, err);
+	} while (ret == -EFAULT && ++attempt < ATTEMPTS);
 	return ret;
 }
 
