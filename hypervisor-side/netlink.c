@@ -252,15 +252,19 @@ static int pvh_port_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct net *net = sock_net(skb->sk);
 	struct net_device *netdev;
+	struct nlmsghdr *nlh;
 	struct pvh_port *port;
 	int err = 0;
 	int n = 0;
 
 	rtnl_lock();
+	/* Ports may come and go between two parts, and be left out for that. */
+	cb->seq = READ_ONCE(net->dev_base_seq);
 	for_each_netdev(net, netdev) {
 		if (!pvh_is_port(netdev) || n++ < cb->args[0])
 			continue;
 		port = netdev_priv(netdev);
+		nlh = (struct nlmsghdr *)skb_tail_pointer(skb);
 		mutex_lock(&port->lock);
 		err = pvh_put_port(skb, port, NETLINK_CB(cb->skb).portid,
 				   cb->nlh->nlmsg_seq, NLM_F_MULTI,
@@ -268,6 +272,7 @@ static int pvh_port_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 		mutex_unlock(&port->lock);
 		if (err)
 			break;
+		nl_dump_check_consistent(cb, nlh);
 		cb->args[0] = n;
 	}
 	rtnl_unlock();
@@ -421,7 +426,7 @@ static int pvh_attach_doit(struct sk_buff *skb, struct genl_info *info)
 	struct pvh_port *port;
 	int err;
 
-	/* May sleep for as long as the memory takes to be read in: no locks. */
+	/* May take as long as there is memory: without RTNL */
 	att = pvh_get_attachment(info);
 	if (IS_ERR(att))
 		return PTR_ERR(att);

@@ -249,6 +249,16 @@ namespaces() {
 	grep -q "ifname=mine state=connected" <<<"$out" || fail "the own port does not work"
 }
 
+# many_ports WHAT [TYPE]: more than fit into a message, or two
+MANY=40
+many_ports() {
+	local index
+
+	for ((index = 1; index <= MANY; index++)); do
+		echo "link $1 pvd$index ${2-}"
+	done | ip -batch -
+}
+
 get_and_dump() {
 	local attached index none page ports
 
@@ -285,18 +295,20 @@ get_and_dump() {
 	 $none
 	EOT
 
-	# More than fit into a message
-	for index in {1..30}; do
-		echo "link add pvd$index type pveth"
-	done | ip -batch -
+	many_ports add "type pveth"
+	at_exit "many_ports del"
 	ports=$(portctl dump | sed 's/.* ifname=\([^ ]*\) .*/\1/' | sort)
-	for index in {1..30}; do
-		echo "link del pvd$index"
-	done | ip -batch -
-	diff -u <({
-		ip -br link show type pveth | awk '{ print $1 }'
-		printf 'pvd%d\n' {1..30}
-	} | sort) - <<<"$ports"
+	diff -u <(ip -br link show type pveth | awk '{ print $1 }' | sort) - <<<"$ports"
+}
+
+dump_is_interrupted() {
+	local out
+
+	many_ports add "type pveth"
+	at_exit "many_ports del"
+	[ "$(portctl dump | grep -c interrupted)" = 0 ]
+	out=$(portctl dump "ip link del pvd1 && ip link add pvd1 type pveth")
+	grep -q interrupted <<<"$out"
 }
 
 # Each change is told.
@@ -434,6 +446,7 @@ run_tests \
 	permissions \
 	namespaces \
 	get_and_dump \
+	dump_is_interrupted \
 	notifications \
 	removed_while_attached \
 	attachment_outlives \

@@ -23,7 +23,7 @@ static const char usage[] =
 "Usage: portctl COMMAND ...\n"
 "\n"
 "  get PORT                    print what the kernel says of a port\n"
-"  dump                        of all ports\n"
+"  dump [COMMAND]              of all ports; run COMMAND after the first part\n"
 "  monitor                     print notifications, until killed\n"
 "  request CMD [ATTR=VALUE]... send a request of these attributes only: port-get,\n"
 "                              attach, detach, port-set, or a number\n"
@@ -299,8 +299,8 @@ int main(int argc, char **argv)
 	setlinebuf(stdout);
 	if (!strcmp(command, "get") && argc == 3)
 		return get(argv[2]);
-	if (!strcmp(command, "dump") && argc == 2)
-		return family_dump() ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (!strcmp(command, "dump") && argc <= 3)
+		return family_dump(argv[2]) ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (!strcmp(command, "monitor") && argc == 2)
 		return family_monitor();
 	if (!strcmp(command, "request") && argc > 2)

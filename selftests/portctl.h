@@ -177,7 +177,7 @@ void attributes_add_region(struct attributes *attrs, uint64_t guest_addr, uint64
 			   uint64_t bytes);
 uint64_t parse_address(const char *value);
 int family_request(uint8_t command, const struct attributes *attrs);
-int family_dump(void);
+int family_dump(const char *command);
 int family_monitor(void);
 const char *error_name(uint32_t error);
 

@@ -401,6 +401,9 @@ static int print_result(const struct nlmsghdr *answer, const struct nlmsghdr *re
 	return result->error;
 }
 
+/* Done in the midst of an answer that has several parts, after the first of them */
+static const char *meanwhile;
+
 static int exchange(struct mnl_socket *nl, const struct nlmsghdr *request,
 		    void (*reply)(const struct nlmsghdr *nlh))
 {
@@ -418,12 +421,17 @@ static int exchange(struct mnl_socket *nl, const struct nlmsghdr *request,
 		len = n;
 		for (nlh = (void *)buffer; mnl_nlmsg_ok(nlh, len);
 		     nlh = mnl_nlmsg_next(nlh, &len)) {
+			if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+				puts("interrupted");
 			if (nlh->nlmsg_type == NLMSG_ERROR)
 				return print_result(nlh, request);
 			if (nlh->nlmsg_type == NLMSG_DONE)
 				return 0;
 			reply(nlh);
 		}
+		if (meanwhile && system(meanwhile))
+			die("a command failed");
+		meanwhile = NULL;
 	}
 }
 
@@ -477,12 +485,14 @@ int family_request(uint8_t command, const struct attributes *attrs)
 	return ret;
 }
 
-int family_dump(void)
+/* Likewise for all ports. The command is NULL, or is to be run in between. */
+int family_dump(const char *command)
 {
 	struct mnl_socket *nl = open_family();
 	char buffer[256];
 	int ret;
 
+	meanwhile = command;
 	ret = exchange(nl, new_request(buffer, family_id, NLM_F_DUMP, PVETH_CMD_PORT_GET),
 		       print_port);
 	mnl_socket_close(nl);
