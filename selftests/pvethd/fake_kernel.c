@@ -12,6 +12,7 @@
  *	detach NAME		its guest is gone, as the kernel would have noticed
  *	fail CALL ERRNO		from now on attach, add, get, route, limit or nft fails; 0: no
  *				more
+ *	swap N			N attempts to attach find memory that is not there any more
  *	quiet ON		1: nothing is reported; 0: it is again
  *	changed			report that anything may have changed
  *	unload			the module is unloaded, and with it all its interfaces
@@ -55,6 +56,7 @@
 #include "network.h"
 
 #define MAX_LINKS	256
+#define PAGE_BYTES	4096
 
 struct fake_link {
 	char name[IFNAMSIZ];
@@ -75,6 +77,7 @@ static struct fake_link links[MAX_LINKS];
 static unsigned int last_ifindex = 100;
 static bool loaded = true;
 static bool quiet;
+static unsigned int swaps;
 static int fail_attach, fail_add, fail_get, fail_route, fail_limit;
 static char blocked[1024];
 static struct event *command_event, *report_event;
@@ -434,6 +437,19 @@ int port_status_get(unsigned int ifindex, struct port_status *status, struct err
 	return 0;
 }
 
+/* The kernel takes what is there, and no more. */
+static bool is_there(void *memory, uint64_t size)
+{
+	unsigned char pages[size / PAGE_BYTES + 1];
+	uint64_t i;
+
+	if (mincore(memory, size, pages))
+		return false;
+	for (i = 0; i < size / PAGE_BYTES && pages[i] & 1; i++)
+		;
+	return i == size / PAGE_BYTES;
+}
+
 int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *guest,
 		const void *window, const struct ram *ram, struct error *err)
 {
@@ -448,10 +464,14 @@ int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *gu
 		return fail(EBUSY, err);
 	if (guest->vectors != PVETH_VECTOR_QUEUE + link->info.queues)
 		return fail(EINVAL, err);
+	if (!is_there((void *)(uintptr_t)window, guest->window_size))
+		return fail(EFAULT, err);
+	if (swaps && swaps--)
+		return fail(EFAULT, err);
 	/* As pinned pages, it outlives the mapping that it came from. */
 	link->window = mmap(NULL, guest->window_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			    guest->memory_fd, 0);
-	if (link->window == MAP_FAILED || memcmp(link->window, window, 4096))
+	if (link->window == MAP_FAILED || memcmp(link->window, window, PAGE_BYTES))
 		return fail(EFAULT, err);
 	memcpy(link->mac, mac, sizeof(link->mac));
 	link->guest = *guest;
@@ -602,6 +622,8 @@ static void run_command(const char *line)
 		fake_nft_lose(first);
 	} else if (!strcmp(command, "count")) {
 		fake_nft_count(atoi(first));
+	} else if (!strcmp(command, "swap")) {
+		swaps = atoi(first);
 	} else if (!strcmp(command, "quiet")) {
 		quiet = atoi(first);
 	} else if (!strcmp(command, "changed")) {

@@ -256,6 +256,17 @@ def test_attach_fails(daemon):
     qemu.close()
 
 
+def test_memory_is_there(daemon):
+    """the window is populated when it is attached, and again if it was swapped out meanwhile"""
+    daemon.start()
+    port = daemon.add('vm1')
+    daemon.kernel('swap 2')
+    qemu = Qemu(port)
+    qemu.hello(2)
+    check_equal(daemon.log().count('cannot attach'), 0, 'failures')
+    qemu.close()
+
+
 def test_sends_something(daemon):
     """who sends anything is not QEMU, and is closed; others are served"""
     daemon.start()
