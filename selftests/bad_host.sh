@@ -197,7 +197,7 @@ broken_and_started_anew() {
 
 	play_host
 	for gen in 1000 2000 3000; do
-		plays connect "word gen=$gen state=1 ring=0" desc len=0 publish
+		plays connect desc publish "word gen=$gen state=1 ring=0" desc len=0 publish
 		[[ $said == *"publish: ended"* ]] || fail "it did not end"
 	done
 	good_again
