@@ -101,11 +101,12 @@ with_links()
 	done
 }
 
-# In the present directory, as in /
+# In $run/hot, as in /
 copy_hot_files()
 {
 	local name file files
 
+	mkdir "$run/hot"
 	files=(/etc/ld.so.cache "$sshd" "$top"/build/bin/pvethctl)
 	for name in "${hot_programs[@]}"; do
 		files+=("$(command -v "$name")")
@@ -118,9 +119,8 @@ copy_hot_files()
 			$(ldd "${files[@]:1}" | grep -o '/[^ :]* (0x' | sed 's/ (0x//' | sort -u); do
 			with_links "$file"
 		done
-	} | sort -u > "$run/hot"
-	xargs -a "$run/hot" tar -C / -c --no-recursion | tar -x
-	rm "$run/hot"
+	} | sort -u > "$run/hot.list"
+	xargs -a "$run/hot.list" tar -C / -c --no-recursion | tar -C "$run/hot" -x
 }
 
 # initramfs ROLE KIT: for role host or guest, in $run/ROLE.initramfs
@@ -132,10 +132,10 @@ initramfs()
 	# How commands reach a guest
 	[ "$role" = host ] || modules+=(vmw_vsock_virtio_transport)
 	release=$(< "$kit/release")
-	mkdir -p "$dir"/{bin,dev,hot,lower,modules,overlay,proc,root} "$run/kit/lib/modules"
+	mkdir -p "$dir"/{bin,dev,lower,modules,overlay,proc,root} "$run/kit/lib/modules"
 	cp /bin/busybox "$dir/bin/"
 	cp "$top/scripts/rig.d/initramfs" "$dir/init"
-	(cd "$dir/hot" && copy_hot_files)
+	cp -a "$run/hot" "$dir/"
 	declare -p role run top > "$dir/rig.conf"
 	sed -i 's/^declare -- //' "$dir/rig.conf"
 
@@ -287,6 +287,7 @@ prepare()
 	host_vmlinux=$(bootable "$host_kit")
 	guest_vmlinux=$(bootable "$guest_kit")
 	get_sshd
+	copy_hot_files
 	initramfs host "$host_kit"
 	initramfs guest "$guest_kit"
 
