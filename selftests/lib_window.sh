@@ -131,18 +131,20 @@ tells() {
 
 # What the guest answered is in $said, when all is done
 hears() {
-	local line
+	local line status=0
 
 	said=
 	# shellcheck disable=SC2154 # lib.sh's
-	while read -r -t $((120 * patience)) line <&"${HOST[0]}"; do
+	while read -r -t $((120 * patience)) line <&"${HOST[0]}" || { status=$?; false; }; do
 		if [ "$line" = . ]; then
 			note "portctl said: ${said//$'\n'/, }"
 			return
 		fi
 		said+=${said:+$'\n'}$line
 	done
-	fail "no answer from portctl, but: $said"
+	# bash has so much to say of a read that takes too long
+	[ $status -gt 128 ] || fail "portctl ended, after: $said"
+	fail "portctl is not done, but said: $said"
 }
 
 plays() {
