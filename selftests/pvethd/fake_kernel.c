@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, tc.c, genl.c, setting.c
- * and, in fake_nft.c, nft.c
+ * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, genl.c and, with
+ * fake_network.c and fake_nft.c, tc.c, setting.c and nft.c
  *
  * The test says on stdin what happens to the kernel, a command in each line,
  * and gets an answer in a line of stdout:
@@ -53,36 +53,19 @@
 
 #include "fake_kernel.h"
 #include "kernel.h"
-#include "network.h"
 
 #define MAX_LINKS	256
 #define PAGE_BYTES	4096
-
-struct fake_link {
-	char name[IFNAMSIZ];
-	struct link_info info;
-	bool attached;
-	char regions[128];
-	struct guest guest;
-	uint8_t mac[6];
-	void *window;
-	char addresses[256];
-	char routes[256];
-	char settings[512];
-	uint64_t rate_out, rate_in;
-	uint64_t frames;
-};
 
 static struct fake_link links[MAX_LINKS];
 static unsigned int last_ifindex = 100;
 static bool loaded = true;
 static bool quiet;
 static unsigned int swaps;
-static int fail_attach, fail_add, fail_get, fail_route, fail_limit;
-static char blocked[1024];
+static int fail_attach, fail_add, fail_get;
 static struct event *command_event, *report_event;
 
-static struct fake_link *find(const char *name)
+struct fake_link *fake_link_named(const char *name)
 {
 	struct fake_link *link;
 
@@ -92,7 +75,7 @@ static struct fake_link *find(const char *name)
 	return NULL;
 }
 
-static struct fake_link *find_index(unsigned int ifindex)
+struct fake_link *fake_link_of(unsigned int ifindex)
 {
 	struct fake_link *link;
 
@@ -177,7 +160,7 @@ static void detach(struct fake_link *link)
 
 static void make_link(const char *name, const char *kind, unsigned int queues, unsigned int mtu)
 {
-	struct fake_link *link = find_index(0);
+	struct fake_link *link = fake_link_of(0);
 
 	if (!link)
 		abort();
@@ -216,7 +199,7 @@ bool kernel_has_ports(void)
 
 int link_get(const char *name, struct link_info *info, struct error *err)
 {
-	struct fake_link *link = find(name);
+	struct fake_link *link = fake_link_named(name);
 
 	if (fail_get)
 		return fail(fail_get, err);
@@ -236,7 +219,7 @@ int link_add(const struct port_config *config, struct error *err)
 
 int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 {
-	struct fake_link *link = find_index(ifindex);
+	struct fake_link *link = fake_link_of(ifindex);
 
 	if (!link)
 		return fail(ENODEV, err);
@@ -248,7 +231,7 @@ int link_set(unsigned int ifindex, uint32_t mtu, struct error *err)
 
 int link_set_master(unsigned int ifindex, unsigned int master, struct error *err)
 {
-	struct fake_link *link = find_index(ifindex), *bridge = find_index(master);
+	struct fake_link *link = fake_link_of(ifindex), *bridge = fake_link_of(master);
 
 	if (!link || !bridge)
 		return fail(ENODEV, err);
@@ -260,7 +243,7 @@ int link_set_master(unsigned int ifindex, unsigned int master, struct error *err
 
 int link_set_isolated(unsigned int ifindex, bool on, struct error *err)
 {
-	struct fake_link *link = find_index(ifindex);
+	struct fake_link *link = fake_link_of(ifindex);
 
 	if (!link || !link->info.master)
 		return fail(ENODEV, err);
@@ -270,17 +253,20 @@ int link_set_isolated(unsigned int ifindex, bool on, struct error *err)
 
 int bridge_add(const char *name, const uint8_t *mac, struct error *err)
 {
+	struct fake_link *link;
+
 	if (fail_add)
 		return fail(fail_add, err);
 	make_link(name, BRIDGE_KIND, 1, 1500);
-	memcpy(find(name)->info.mac, mac, sizeof(find(name)->info.mac));
-	find(name)->info.up = false;
+	link = fake_link_named(name);
+	memcpy(link->info.mac, mac, sizeof(link->info.mac));
+	link->info.up = false;
 	return 0;
 }
 
 int link_del(unsigned int ifindex, struct error *err)
 {
-	struct fake_link *link = find_index(ifindex);
+	struct fake_link *link = fake_link_of(ifindex);
 
 	if (!link)
 		return fail(ENODEV, err);
@@ -300,132 +286,9 @@ void remember(char *list, size_t size, const char *word)
 	sprintf(list + end, "%s%s", end ? " " : "", word);
 }
 
-int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
-		struct error *err)
-{
-	struct fake_link *link = find_index(ifindex);
-	struct prefix prefix = { *address, length };
-	char text[PREFIX_TEXT];
-
-	if (!link || fail_route)
-		return fail(link ? fail_route : ENODEV, err);
-	prefix_format(&prefix, text);
-	remember(link->addresses, sizeof(link->addresses), text);
-	return 0;
-}
-
-int route_set(unsigned int ifindex, const struct address *to, const struct address *from,
-	      struct error *err)
-{
-	struct fake_link *link = find_index(ifindex);
-	char text[2 * ADDRESS_TEXT + 1], source[ADDRESS_TEXT];
-
-	if (!link || !link->info.up || fail_route)
-		return fail(!link ? ENODEV : fail_route ? fail_route : ENETDOWN, err);
-	address_format(to, text);
-	address_format(from, source);
-	sprintf(strchr(text, '\0'), "<%s", source);
-	remember(link->routes, sizeof(link->routes), text);
-	return 0;
-}
-
-bool has_ipv6(const char *interface)
-{
-	struct fake_link *link = find(interface);
-
-	return link && link->info.mtu >= 1280;
-}
-
-int route_block(const struct prefix *prefix, struct error *err)
-{
-	char text[PREFIX_TEXT];
-
-	if (fail_route)
-		return fail(fail_route, err);
-	prefix_format(prefix, text);
-	remember(blocked, sizeof(blocked), text);
-	return 0;
-}
-
-int route_unblock(const struct prefix *prefix, struct error *err)
-{
-	char text[PREFIX_TEXT], *at;
-
-	prefix_format(prefix, text);
-	at = strstr(blocked, text);
-	if (!at)
-		return fail(ESRCH, err);
-	memset(at, '-', strlen(text));
-	return 0;
-}
-
-int route_unset(unsigned int ifindex, const struct address *to, struct error *err)
-{
-	struct fake_link *link = find_index(ifindex);
-	char text[ADDRESS_TEXT + 1], *at;
-
-	address_format(to, text);
-	strcat(text, "<");
-	at = link ? strstr(link->routes, text) : NULL;
-	if (!at)
-		return fail(link ? ESRCH : ENODEV, err);
-	for (; *at && *at != ' '; at++)
-		*at = '-';
-	return 0;
-}
-
-static int limit(unsigned int ifindex, bool out, uint64_t bits, struct error *err)
-{
-	struct fake_link *link = find_index(ifindex);
-
-	if (!link || fail_limit)
-		return fail(link ? fail_limit : ENODEV, err);
-	*(out ? &link->rate_out : &link->rate_in) = bits;
-	return 0;
-}
-
-int rate_limit_out(unsigned int ifindex, uint64_t bits, struct error *err)
-{
-	return limit(ifindex, true, bits, err);
-}
-
-int rate_limit_in(unsigned int ifindex, uint64_t bits, struct error *err)
-{
-	return limit(ifindex, false, bits, err);
-}
-
-int setting_set(int family, const char *interface, const char *name, bool on,
-		struct error *err)
-{
-	struct fake_link *link = find(interface);
-	char text[64];
-
-	if (!link)
-		return fail(ENOENT, err);
-	snprintf(text, sizeof(text), "%s.%s=%d", family_name(family), name, on);
-	remember(link->settings, sizeof(link->settings), text);
-	return 0;
-}
-
-int keep_routers_of(const char *interface, struct error *err)
-{
-	struct fake_link *link = find(interface);
-
-	(void)err;
-	if (link)
-		remember(link->settings, sizeof(link->settings), "routers=kept");
-	return 0;
-}
-
-int forward_ipv6(struct error *err)
-{
-	(void)err;
-	return 0;
-}
-
 int port_status_get(unsigned int ifindex, struct port_status *status, struct error *err)
 {
-	struct fake_link *link = find_index(ifindex);
+	struct fake_link *link = fake_link_of(ifindex);
 
 	memset(status, 0, sizeof(*status));
 	if (!link || strcmp(link->info.kind, PVETH_KIND))
@@ -453,7 +316,7 @@ static bool is_there(void *memory, uint64_t size)
 int port_attach(unsigned int ifindex, const uint8_t *mac, const struct guest *guest,
 		const void *window, const struct ram *ram, struct error *err)
 {
-	struct fake_link *link = find_index(ifindex);
+	struct fake_link *link = fake_link_of(ifindex);
 	unsigned int i;
 
 	if (!link || strcmp(link->info.kind, PVETH_KIND))
@@ -507,9 +370,9 @@ static void set_failure(const char *call, int error)
 	else if (!strcmp(call, "add"))
 		fail_add = error;
 	else if (!strcmp(call, "route"))
-		fail_route = error;
+		fake_route_fail(error);
 	else if (!strcmp(call, "limit"))
-		fail_limit = error;
+		fake_limit_fail(error);
 	else if (!strcmp(call, "nft"))
 		fake_nft_fail(error);
 	else
@@ -548,7 +411,7 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		       link->attached);
 		return true;
 	} else if (!strcmp(command, "master")) {
-		printf("%s%s\n", link->info.master ? find_index(link->info.master)->name : "none",
+		printf("%s%s\n", link->info.master ? fake_link_of(link->info.master)->name : "none",
 		       link->info.isolated ? " isolated" : "");
 		return true;
 	} else if (!strcmp(command, "down") || !strcmp(command, "up")) {
@@ -603,7 +466,7 @@ static void run_command(const char *line)
 
 	if (sscanf(line, "%31s %63s %63s %d", command, first, second, &third) < 1)
 		return;
-	link = find(first);
+	link = fake_link_named(first);
 	if (link && link_command(command, link, second))
 		return;
 	if (!strcmp(command, "link")) {
@@ -611,7 +474,7 @@ static void run_command(const char *line)
 	} else if (!strcmp(command, "fail")) {
 		set_failure(first, atoi(second));
 	} else if (!strcmp(command, "blocked")) {
-		puts(blocked);
+		puts(fake_route_blocked());
 		return;
 	} else if (!strcmp(command, "rules")) {
 		puts(fake_nft_rules(first));

@@ -9,10 +9,33 @@
 
 #include "kernel.h"
 
+/* An interface; without an index there is none. */
+struct fake_link {
+	char name[IFNAMSIZ];
+	struct link_info info;
+	bool attached;
+	char regions[128];
+	struct guest guest;
+	uint8_t mac[6];
+	void *window;
+	char addresses[256];
+	char routes[256];
+	char settings[512];
+	uint64_t rate_out, rate_in;
+	uint64_t frames;
+};
+
+struct fake_link *fake_link_named(const char *name);
+struct fake_link *fake_link_of(unsigned int ifindex);
 /* As if the kernel had said so; returns it. */
 int fail(int error, struct error *err);
 /* A word of a list, once */
 void remember(char *list, size_t size, const char *word);
+
+/* fake_network.c APIs: */
+void fake_route_fail(int error);
+void fake_limit_fail(int error);
+const char *fake_route_blocked(void);
 
 /* fake_nft.c APIs: */
 int fake_nft_open(struct event_base *base);
