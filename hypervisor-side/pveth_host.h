@@ -189,9 +189,9 @@ struct pvh_thread {
  * @kicks: doorbells rung by the guest
  * @calls: doorbells rung by the host, for either direction
  *
- * @polled: a session runs, and @napi polls it. Off it is until a grace period
- *	after that. NAPI itself is enabled as long as there is the port: nobody who
- *	turns threads on or off has to wait for a guest.
+ * @polled: a session runs, and @napi polls it. Polls that began before it was
+ *	cleared end within a grace period. NAPI itself is enabled as long as there is
+ *	the port: nobody who turns threads on or off has to wait for a guest.
  *
  * Constant while a session runs:
  * @call: rings the guest
