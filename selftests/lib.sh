@@ -222,8 +222,8 @@ run_tests() {
 			echo "ok $n $name # SKIP $(sed -n 's/^# SKIP: //p' "$log")" ;;
 		*)
 			failed=$((failed + 1))
-			show_state >>"$log" 2>&1
-			sed 's/^\(# \)\?/# /' "$log"
+			# The reason comes last: of long logs it is what people see.
+			{ show_state 2>&1; cat "$log"; } | sed 's/^\(# \)\?/# /'
 			echo "not ok $n $name" ;;
 		esac
 	done

@@ -308,7 +308,7 @@ dump_is_interrupted() {
 	at_exit "many_ports del"
 	[ "$(portctl dump | grep -c interrupted)" = 0 ]
 	out=$(portctl dump "ip link del pvd1 && ip link add pvd1 type pveth")
-	grep -q interrupted <<<"$out"
+	grep -q interrupted <<<"$out" || fail "nothing says so"
 }
 
 # Each change is told.
