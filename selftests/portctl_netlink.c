@@ -401,11 +401,9 @@ static int print_result(const struct nlmsghdr *answer, const struct nlmsghdr *re
 	return result->error;
 }
 
-/* Done in the midst of an answer that has several parts, after the first of them */
-static const char *meanwhile;
-
+/* meanwhile: a command to be run after the first part of an answer, or NULL */
 static int exchange(struct mnl_socket *nl, const struct nlmsghdr *request,
-		    void (*reply)(const struct nlmsghdr *nlh))
+		    void (*reply)(const struct nlmsghdr *nlh), const char *meanwhile)
 {
 	static char buffer[BUFFER_SIZE];
 	const struct nlmsghdr *nlh;
@@ -462,7 +460,7 @@ static struct mnl_socket *open_family(void)
 
 	request = new_request(buffer, GENL_ID_CTRL, NLM_F_ACK, CTRL_CMD_GETFAMILY);
 	mnl_attr_put_strz(request, CTRL_ATTR_FAMILY_NAME, PVETH_FAMILY_NAME);
-	if (exchange(nl, request, family_reply))
+	if (exchange(nl, request, family_reply, NULL))
 		die("there is no family " PVETH_FAMILY_NAME);
 	return nl;
 }
@@ -480,7 +478,7 @@ int family_request(uint8_t command, const struct attributes *attrs)
 	for (i = 0; i < attrs->count; i++)
 		mnl_attr_put(request, attrs->list[i].type, attrs->list[i].len,
 			     attrs->list[i].data);
-	ret = exchange(nl, request, print_port);
+	ret = exchange(nl, request, print_port, NULL);
 	mnl_socket_close(nl);
 	return ret;
 }
@@ -492,9 +490,8 @@ int family_dump(const char *command)
 	char buffer[256];
 	int ret;
 
-	meanwhile = command;
 	ret = exchange(nl, new_request(buffer, family_id, NLM_F_DUMP, PVETH_CMD_PORT_GET),
-		       print_port);
+		       print_port, command);
 	mnl_socket_close(nl);
 	return ret;
 }
