@@ -253,7 +253,7 @@ static void pvh_uninit(struct net_device *netdev)
 		pvh_netlink_notify(port);
 	mutex_unlock(&port->lock);
 	/* With no doorbell to hear and no queue to run, nothing starts it. */
-	cancel_work_sync(&port->session.work);
+	cancel_delayed_work_sync(&port->session.work);
 	for (i = 0; i < port->queue_pairs; i++) {
 		irq_work_sync(&port->queues[i].schedule);
 		timer_delete_sync(&port->queues[i].stall);

@@ -23,6 +23,7 @@
 #include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/poll.h>
+#include <linux/ratelimit.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -280,6 +281,7 @@ enum pvh_session_state {
  * struct pvh_session - the host's side of the session; protected by the port's
  *	lock
  * @work: brings the session up to date with the guest's word
+ * @passes: how often it does
  * @state: where the handshake stands
  * @word: the host's session word
  * @peer: the guest's session word that was answered
@@ -294,7 +296,8 @@ enum pvh_session_state {
  *	protocol; @work acts on it
  */
 struct pvh_session {
-	struct work_struct work;
+	struct delayed_work work;
+	struct ratelimit_state passes;
 	enum pvh_session_state state;
 	u32 word;
 	u32 peer;

@@ -10,6 +10,14 @@
 
 #include "pveth_host.h"
 
+/* In a second: a guest that rings and asks without end is not to keep a worker busy, nor
+ * whoever hears of it by netlink. A handshake takes a few.
+ */
+#define PVH_SESSION_PASSES	100
+
+/* Before it is looked at again, if there were that many */
+#define PVH_SESSION_PAUSE	(HZ / 10)
+
 static void pvh_session_set_word(struct pvh_port *port, u32 gen, u32 state)
 {
 	struct pvh_attachment *att = port->att;
@@ -401,14 +409,17 @@ static void pvh_session_update(struct pvh_port *port)
 
 static void pvh_session_work(struct work_struct *work)
 {
-	struct pvh_session *s = container_of(work, struct pvh_session, work);
+	struct pvh_session *s = container_of(to_delayed_work(work),
+					     struct pvh_session, work);
 	struct pvh_port *port = container_of(s, struct pvh_port, session);
 
 	mutex_lock(&port->lock);
 	if (port->att && READ_ONCE(port->att->closed))
 		pvh_port_detach(port);
-	else
+	else if (__ratelimit(&s->passes))
 		pvh_session_update(port);
+	else
+		schedule_delayed_work(&s->work, PVH_SESSION_PAUSE);
 	mutex_unlock(&port->lock);
 }
 
@@ -418,7 +429,12 @@ static void pvh_session_work(struct work_struct *work)
  */
 void pvh_session_init(struct pvh_port *port)
 {
-	INIT_WORK(&port->session.work, pvh_session_work);
+	struct pvh_session *s = &port->session;
+
+	INIT_DELAYED_WORK(&s->work, pvh_session_work);
+	ratelimit_state_init(&s->passes, HZ, PVH_SESSION_PASSES);
+	/* Or it says how many were too many. */
+	ratelimit_set_flags(&s->passes, RATELIMIT_MSG_ON_RELEASE);
 }
 
 /**
@@ -498,7 +514,7 @@ void pvh_session_close(struct pvh_port *port)
  */
 void pvh_session_notify(struct pvh_port *port)
 {
-	schedule_work(&port->session.work);
+	schedule_delayed_work(&port->session.work, 0);
 }
 
 /**
@@ -513,7 +529,7 @@ void pvh_session_notify(struct pvh_port *port)
 void pvh_session_break(struct pvh_port *port, enum pveth_error error)
 {
 	if (!atomic_cmpxchg(&port->session.violation, PVETH_ERR_NONE, error))
-		schedule_work(&port->session.work);
+		schedule_delayed_work(&port->session.work, 0);
 }
 
 /**

@@ -183,6 +183,22 @@ old_request() {
 		) -
 }
 
+# Each request takes the host two looks at the guest's word, of which there are 100 a second.
+asks_without_end() {
+	local requests=300 steps=() start n
+
+	test_port $P
+	for ((n = 0; n < requests; n++)); do
+		steps+=(request features=2)
+	done
+	start=${EPOCHREALTIME/./}
+	portctl attach $P "${steps[@]}" request show >"$TMPDIR/said"
+	note "$requests requests took $((${EPOCHREALTIME/./} - start)) us"
+	[ $((${EPOCHREALTIME/./} - start)) -ge 4000000 ] || fail "the host does all that it is asked for"
+	[ "$(grep -c '^request: refused features$' "$TMPDIR/said")" = $requests ]
+	tail -n 2 "$TMPDIR/said" | grep -q '^request: connected$'
+}
+
 broken_index() {
 	breaks index "publish index="{65,0x80000000,0xffffffff} \
 		"post index="{65,0x80000000,0xffffffff}" frame"
@@ -512,6 +528,7 @@ run_tests \
 	refused_ring_addresses_of_ram \
 	accepted_ram \
 	old_request \
+	asks_without_end \
 	broken_index \
 	broken_index_later \
 	broken_frame \
