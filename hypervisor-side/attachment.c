@@ -307,17 +307,24 @@ err_put:
 }
 
 /**
+ * pvh_attachment_deafen() - hear no doorbells any more, and ring none
+ * @att: the attachment; no session uses it any more
+ */
+void pvh_attachment_deafen(struct pvh_attachment *att)
+{
+	while (att->vectors)
+		pvh_doorbell_put(&att->doorbells[--att->vectors]);
+}
+
+/**
  * pvh_attachment_destroy() - let go of what a port shares with a guest
  * @att: the attachment; no session uses it any more
  *
- * Context: Process context. No doorbell is heard any more when it returns.
+ * Context: Process context, without RTNL: there may be a lot of pages.
  */
 void pvh_attachment_destroy(struct pvh_attachment *att)
 {
-	u32 i;
-
-	for (i = 0; i < att->vectors; i++)
-		pvh_doorbell_put(&att->doorbells[i]);
+	pvh_attachment_deafen(att);
 	pvh_memory_release(&att->direct);
 	pvh_memory_release(&att->window);
 	pvh_unaccount(att);

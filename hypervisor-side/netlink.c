@@ -78,7 +78,8 @@ static void pvh_port_unlock(struct pvh_port *port)
 static u32 pvh_port_state(const struct pvh_port *port)
 {
 	if (!port->att)
-		return PVETH_PORT_STATE_DETACHED;
+		return port->detaching ? PVETH_PORT_STATE_DOWN :
+					 PVETH_PORT_STATE_DETACHED;
 	switch (port->session.state) {
 	case PVH_SESSION_CLOSED:
 		return PVETH_PORT_STATE_DOWN;
@@ -436,7 +437,7 @@ static int pvh_attach_doit(struct sk_buff *skb, struct genl_info *info)
 		err = PTR_ERR(port);
 		goto out;
 	}
-	if (port->att) {
+	if (port->att || port->detaching) {
 		NL_SET_ERR_MSG(info->extack, "the port is attached already");
 		err = -EBUSY;
 	} else if (att->vectors - PVETH_VECTOR_QUEUE > port->queue_pairs) {
@@ -456,20 +457,25 @@ out:
 
 static int pvh_detach_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct net_device *netdev;
 	struct pvh_port *port;
-	int err = 0;
 
 	port = pvh_port_lock(info);
 	if (IS_ERR(port))
 		return PTR_ERR(port);
-	if (port->att) {
-		pvh_port_detach(port);
-	} else {
+	if (!port->att) {
+		pvh_port_unlock(port);
 		NL_SET_ERR_MSG(info->extack, "the port is not attached");
-		err = -ENOTCONN;
+		return -ENOTCONN;
 	}
+	netdev = port->netdev;
+	dev_hold(netdev);
+	pvh_session_detach(port);
 	pvh_port_unlock(port);
-	return err;
+	/* Without RTNL */
+	flush_delayed_work(&port->session.work);
+	dev_put(netdev);
+	return 0;
 }
 
 static int pvh_port_set_doit(struct sk_buff *skb, struct genl_info *info)

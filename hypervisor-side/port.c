@@ -40,17 +40,18 @@ void pvh_port_install(struct pvh_port *port, struct pvh_attachment *att)
  * @port: the port, locked and with one
  *
  * Context: Process context.
+ * Return: the attachment, to be given to pvh_attachment_destroy() without locks.
  */
-void pvh_port_detach(struct pvh_port *port)
+struct pvh_attachment *pvh_port_detach(struct pvh_port *port)
 {
 	struct pvh_attachment *att = port->att;
 
 	lockdep_assert_held(&port->lock);
 
 	pvh_session_close(port);
+	pvh_attachment_deafen(att);
 	port->att = NULL;
-	pvh_attachment_destroy(att);
-	pvh_netlink_notify(port);
+	return att;
 }
 
 static int pvh_open(struct net_device *netdev)
@@ -248,9 +249,9 @@ static void pvh_uninit(struct net_device *netdev)
 
 	mutex_lock(&port->lock);
 	if (port->att)
-		pvh_port_detach(port);
-	else
-		pvh_netlink_notify(port);
+		port->leftover = pvh_port_detach(port);
+	port->detaching = false;
+	pvh_netlink_notify(port);
 	mutex_unlock(&port->lock);
 	/* With no doorbell to hear and no queue to run, nothing starts it. */
 	cancel_delayed_work_sync(&port->session.work);
@@ -266,11 +267,15 @@ static void pvh_uninit(struct net_device *netdev)
 	synchronize_net();
 }
 
-/* Counters are read until the last reference to the device is gone. */
+/* Counters are read until the last reference to the device is gone. RTNL is not held
+ * any more.
+ */
 static void pvh_destroy(struct net_device *netdev)
 {
 	struct pvh_port *port = netdev_priv(netdev);
 
+	if (port->leftover)
+		pvh_attachment_destroy(port->leftover);
 	kvfree(port->flows);
 	kvfree(port->queues);
 }

@@ -138,8 +138,8 @@ struct pvh_doorbell {
  * @user: whose locked memory they count as, or NULL if they are not accounted
  * @host_peer: peer ID that the guest rings
  * @mac: the guest's MAC address
- * @closed: set from any context when the virtual machine has gone
- * @vectors: number of @doorbells
+ * @closed: set from any context when the virtual machine has gone, or is to be detached
+ * @vectors: number of @doorbells, of which there are none when it is over
  * @doorbells: by vector
  */
 struct pvh_attachment {
@@ -291,7 +291,7 @@ enum pvh_session_state {
  * @error: enum pveth_error, why the last session was refused or ended
  * @guest_error: the same, as the guest has it
  * @count: sessions since the port was made
- * @protocol_errors: how many were refused or ended because of the guest
+ * @protocol_errors: how many were refused or ended because of the guest, or for want of memory
  * @violation: enum pveth_error, set from any context when the guest broke the
  *	protocol; @work acts on it
  */
@@ -314,9 +314,11 @@ struct pvh_session {
 /**
  * struct pvh_port - a port; private part of its struct net_device
  * @netdev: the network device
- * @lock: protects @att, @session, @link_off, @offer and @offered_pairs; taken
- *	inside RTNL, and never the other way round
+ * @lock: protects @att, @detaching, @session, @link_off, @offer and @offered_pairs;
+ *	taken inside RTNL, and never the other way round
  * @att: what it shares with a guest, or NULL
+ * @leftover: what it shared when it was deleted, or NULL
+ * @detaching: it does not share it any more, but the memory is not free yet
  * @session: the handshake
  * @coalesce: settings of ethtool -C
  * @link_off: the administrator took the carrier away
@@ -331,8 +333,10 @@ struct pvh_session {
  */
 struct pvh_port {
 	struct net_device *netdev;
-	struct mutex lock; /* protects att, session, link_off, offers */
+	struct mutex lock; /* protects att, detaching, session, link_off, offers */
 	struct pvh_attachment *att;
+	struct pvh_attachment *leftover;
+	bool detaching;
 	struct pvh_session session;
 	struct pveth_coalesce coalesce;
 	bool link_off;
@@ -414,7 +418,7 @@ static inline u64 pvh_offered(const struct pvh_port *port)
 /* port.c APIs: */
 bool pvh_is_port(const struct net_device *netdev);
 void pvh_port_install(struct pvh_port *port, struct pvh_attachment *att);
-void pvh_port_detach(struct pvh_port *port);
+struct pvh_attachment *pvh_port_detach(struct pvh_port *port);
 int pvh_port_offer_pairs(struct pvh_port *port, u32 pairs);
 
 /* attachment.c APIs: */
@@ -422,6 +426,7 @@ struct pvh_attachment *
 pvh_attachment_create(const struct pvh_attach_request *request,
 		      struct netlink_ext_ack *extack);
 void pvh_attachment_listen(struct pvh_attachment *att, struct pvh_port *port);
+void pvh_attachment_deafen(struct pvh_attachment *att);
 void pvh_attachment_destroy(struct pvh_attachment *att);
 void pvh_ring_doorbell(struct eventfd_ctx *call);
 
@@ -438,6 +443,7 @@ void pvh_session_attach(struct pvh_port *port);
 void pvh_session_open(struct pvh_port *port);
 void pvh_session_close(struct pvh_port *port);
 void pvh_session_notify(struct pvh_port *port);
+void pvh_session_detach(struct pvh_port *port);
 void pvh_session_break(struct pvh_port *port, enum pveth_error error);
 void pvh_session_publish_config(struct pvh_port *port);
 u32 pvh_session_max_pairs(const struct pvh_port *port);

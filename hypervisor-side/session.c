@@ -412,14 +412,25 @@ static void pvh_session_work(struct work_struct *work)
 	struct pvh_session *s = container_of(to_delayed_work(work),
 					     struct pvh_session, work);
 	struct pvh_port *port = container_of(s, struct pvh_port, session);
+	struct pvh_attachment *gone = NULL;
 
 	mutex_lock(&port->lock);
-	if (port->att && READ_ONCE(port->att->closed))
-		pvh_port_detach(port);
-	else if (__ratelimit(&s->passes))
+	if (port->att && READ_ONCE(port->att->closed)) {
+		gone = pvh_port_detach(port);
+		port->detaching = true;
+	} else if (__ratelimit(&s->passes)) {
 		pvh_session_update(port);
-	else
+	} else {
 		schedule_delayed_work(&s->work, PVH_SESSION_PAUSE);
+	}
+	mutex_unlock(&port->lock);
+	if (!gone)
+		return;
+
+	pvh_attachment_destroy(gone);
+	mutex_lock(&port->lock);
+	port->detaching = false;
+	pvh_netlink_notify(port);
 	mutex_unlock(&port->lock);
 }
 
@@ -514,6 +525,21 @@ void pvh_session_close(struct pvh_port *port)
  */
 void pvh_session_notify(struct pvh_port *port)
 {
+	schedule_delayed_work(&port->session.work, 0);
+}
+
+/**
+ * pvh_session_detach() - detach the guest
+ * @port: the port, locked and attached
+ *
+ * It is when &pvh_session.work was flushed, which takes as long as there is memory.
+ */
+void pvh_session_detach(struct pvh_port *port)
+{
+	lockdep_assert_held(&port->lock);
+	WRITE_ONCE(port->att->closed, true);
+	/* It may be about to rest. */
+	cancel_delayed_work(&port->session.work);
 	schedule_delayed_work(&port->session.work, 0);
 }
 
