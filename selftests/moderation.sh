@@ -82,7 +82,8 @@ interrupts() {
 		awk '{ for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { print n + 0 }'
 }
 
-# flood PLACE MAC: FLOOD_FRAMES small frames, as fast as they go. Nobody answers.
+# flood PLACE MAC [BURST]: FLOOD_FRAMES small frames, as fast as they go, so many of which are
+# handed over at once. Nobody answers.
 flood() {
 	local sink=host
 
@@ -95,7 +96,7 @@ flood() {
 		echo rem_device_all >kpktgend_0
 		echo add_device $(name_at "$1") >kpktgend_0
 		for word in 'pkt_size 60' 'count $FLOOD_FRAMES' 'delay 0' 'clone_skb 0' \
-			'dst 192.0.2.1' 'dst_mac $2'; do
+			'dst 192.0.2.1' 'dst_mac $2' 'burst ${3-1}'; do
 			echo \$word >$(name_at "$1")
 		done
 		echo start >pgctrl
@@ -141,6 +142,28 @@ fixed_flood_to_guest() {
 	keep_settings
 	set_at 1 adaptive-rx off rx-usecs $FIXED_US rx-frames 256
 	flood_of_the_guest $FIXED_PER_MILLE
+}
+
+# Of frames that the stack hands over in one go there is at most one doorbell, whoever the
+# host's thread preempts. The first few are on their own, and so is one with which the ring
+# is full.
+BURST=16
+bursts_ring_once() {
+	local thread
+
+	thread=$(thread)
+	at_exit "chrt --other --pid 0 $thread"
+	keep_settings
+	set_at host rx-usecs 0
+	host chrt --fifo --pid 1 "$thread"
+	counters 1 >"$TMPDIR/1.before"
+	flood_of_the_host 1000
+	counters 1 >"$TMPDIR/1.after"
+	note "$(moved 1 doorbells) doorbells"
+	counters 1 >"$TMPDIR/1.before"
+	flood 1 "$(cat "/sys/class/net/$BRIDGE/address")" $BURST
+	counters 1 >"$TMPDIR/1.after"
+	few_signals $((1500 / BURST)) $FLOOD_FRAMES "$(moved 1 doorbells)" "doorbells for bursts of $BURST"
 }
 
 # What a port and its card do: all counters, interrupts, and how often the port's
@@ -314,6 +337,7 @@ run_tests settings_are_taken \
 	adaptive_flood_to_guest \
 	fixed_flood_to_host \
 	fixed_flood_to_guest \
+	bursts_ring_once \
 	threads_wait_for_batches \
 	other_policies_stay \
 	idle_costs_nothing \
