@@ -2,8 +2,8 @@
 /*
  * Single-producer single-consumer rings in shared memory
  *
- * Only the functions of this header touch the shared words of a ring. It
- * compiles unchanged in the kernel and in userspace, where selftests/ring/
+ * Only the functions of this header touch the shared words of a ring, which are
+ * zero before. It compiles unchanged in the kernel and in userspace, where selftests/ring/
  * drives it from two processes; litmus files beside that test state each claim
  * that is made here, and herd7 checks them.
  *

@@ -46,7 +46,7 @@ static const char usage[] =
 "  --ipv6 ADDRESS       the same\n"
 "  --allow WHAT         let the guest send vlan (tagged frames), link-local (in a\n"
 "                       network: from any such IPv6 address), or all; may be given\n"
-"                       several times [what its own addresses are the source of]\n"
+"                       several times [what pvethd(8) says]\n"
 "  --publish HOST:GUEST/PROTOCOL\n"
 "                       reach this port of the guest at the network's uplink, as in\n"
 "                       8080:80/tcp; may be given several times\n"

@@ -3,8 +3,8 @@
  * The kernel as pvethd sees it
  *
  * All that pvethd asks of the kernel's network goes through here. netlink.c,
- * rtnl.c, tc.c, genl.c, nft.c and setting.c are the real kernel; selftests/pvethd/fake_kernel.c
- * is another for tests. The functions return a negative errno.
+ * rtnl.c, tc.c, genl.c, nft.c and setting.c are the real kernel; the fake_*.c of
+ * selftests/pvethd are another for tests. The functions return a negative errno.
  */
 #ifndef _PVETHD_KERNEL_H
 #define _PVETHD_KERNEL_H

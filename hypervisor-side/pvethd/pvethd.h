@@ -15,7 +15,7 @@
  * lease.c      addresses that ports have of them
  * route.c      a port in a network, as the host's network has it
  * bridge.c     the same, in the bridge of its network
- * filter.c     what the guest of such a port may send
+ * filter.c     what the guest of a port may send
  * dnsmasq.c    what it is told: addresses, routers, names
  * service.c    processes of dnsmasq that do that
  * uplink.c     how it gets out, and is reached from there
@@ -25,8 +25,8 @@
  * config.c     what a port is configured to be, and JSON
  * option.c     what users say of ports and networks
  * parse.c      words of users into values
- * text.c       texts that are written piece by piece
  * address.c    the same for IP addresses
+ * text.c       texts that are written piece by piece
  * netlink.c    netlink sockets
  * rtnl.c       links, addresses, routes
  * genl.c       the kernel's pveth family

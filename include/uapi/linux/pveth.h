@@ -170,8 +170,8 @@
  *    |        v           v                                   | .-------. protocol    |
  *    '--- guest's word is no longer `peer`: gen++             | | ERROR |             |
  *                                                             | '-------'             |
- *                                                             |     | host's gen      |
- *                                                             |     | changed, or     |
+ *                                                             |     | host started    |
+ *                                                             |     | anew (below), or|
  *                                                             |     | reopened here   |
  *                                                             v     '---------------->|
  *                              running while the host is CONNECTED, its gen
@@ -205,7 +205,8 @@
 
 /**
  * enum pveth_host_state - state in the host's session word
- * @PVETH_HOST_DOWN: There is no backend. Also the value in a window that was never attached.
+ * @PVETH_HOST_DOWN: There is no backend, or its interface is down. Also the value in a window
+ *	that was never attached.
  * @PVETH_HOST_READY: The backend waits for a guest with this generation.
  * @PVETH_HOST_CONNECTED: The session with the guest's word in &pveth_host_page.peer runs.
  * @PVETH_HOST_ERROR: That session was refused or ended, for &pveth_host_page.error.
@@ -347,8 +348,8 @@ struct pveth_queue_pair {
  * struct pveth_guest_page - the guest's side of the window; only the guest writes it
  * @session: Session word, with enum pveth_guest_state. Initially zero.
  * @host_gen: Generation of the host that the request is for. A session parameter, as all up
- *	to @reserved1 and @queue: written before @session becomes CONNECT, and not changed
- *	before the host's word is no longer the one that answered.
+ *	to @reserved1 but for @error, and @queue: written before @session becomes CONNECT, and
+ *	not changed before the host's word is no longer the one that answered.
  * @features: PVETH_F bits that the guest accepts out of those offered.
  * @queue_pairs: Queue pairs used, 1 to &pveth_host_page.max_queue_pairs.
  * @reserved0: Zero.
