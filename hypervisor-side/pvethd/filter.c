@@ -535,7 +535,8 @@ void filter_deleted(const char *table, const char *chain)
 {
 	struct port *port;
 
-	if (strcmp(table, TABLE))
+	/* That of a guest is deleted only after the port's, and by us. */
+	if (strcmp(table, TABLE) || !strncmp(chain, GUEST, strlen(GUEST)))
 		return;
 	if (strncmp(chain, PORT, strlen(PORT))) {
 		filters_changed();

@@ -21,7 +21,9 @@ static struct fake_chain {
 static char elements[256 << 10];
 static unsigned int first_count;
 static struct fake_chain *flushed;
-static struct event *flush_event;
+static struct event *flush_event, *deleted_event;
+/* Names of chains that were deleted, and have not been reported, each with a space */
+static char deleted[4096];
 static int fail_run;
 
 static struct fake_chain *find_chain(const char *name)
@@ -96,6 +98,10 @@ static void nft_line(const char *line)
 		sprintf(strchr(chain->rules, '\0'), "%s; ", line + at);
 		return;
 	}
+	if (chain->there && !strcmp(verb, "delete")) {
+		remember(deleted, sizeof(deleted), name);
+		event_active(deleted_event, EV_READ, 0);
+	}
 	chain->there = strcmp(verb, "delete");
 	if (strcmp(verb, "add"))
 		chain->rules[0] = '\0';
@@ -160,6 +166,20 @@ static void flush_now(evutil_socket_t fd, short what, void *arg)
 		filter_deleted("pveth", flushed->name);
 }
 
+/* Whoever deleted them */
+static void report_deleted(evutil_socket_t fd, short what, void *arg)
+{
+	char *name, *rest;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	for (name = strtok_r(deleted, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
+		if (!is_uplinks(name))
+			filter_deleted("pveth", name);
+	deleted[0] = '\0';
+}
+
 /* A chain is deleted, and pvethd told. */
 void fake_nft_flush(const char *name)
 {
@@ -203,10 +223,12 @@ void fake_nft_fail(int error)
 int fake_nft_open(struct event_base *base)
 {
 	flush_event = event_new(base, -1, 0, flush_now, NULL);
-	return flush_event ? 0 : -1;
+	deleted_event = event_new(base, -1, 0, report_deleted, NULL);
+	return flush_event && deleted_event ? 0 : -1;
 }
 
 void fake_nft_close(void)
 {
 	event_free(flush_event);
+	event_free(deleted_event);
 }

@@ -132,6 +132,10 @@ def test_filter_counts(daemon):
                     [list(range(100, 109)), list(range(109, 118))], 'counters')
     check_contains(daemon.ctl('show', 'vm1').stdout,
                    'filtered out:  mac 100, vlan 101, arp 102, ', ', ra 107, other 108\n')
+    # Also after another port is deleted, with its filter
+    daemon.ctl('del', 'vm2')
+    daemon.kernel('count 200')
+    check_equal(daemon.show('vm1')['filtered_out']['mac'], 200, 'counter after a deletion')
     daemon.kernel('count 0')
     # In no network, and without a filter
     daemon.add('vm3')
