@@ -478,9 +478,10 @@ int port_check(json_t *json, struct event_base *event_base, struct error *err)
  */
 struct port *port_add(struct port_config *config, struct error *err)
 {
+	struct error ignored, remains;
 	struct link_info link;
-	struct error ignored;
 	struct port *port;
+	bool leased = true;
 	bool made;
 	uid_t uid;
 	gid_t gid;
@@ -516,7 +517,6 @@ struct port *port_add(struct port_config *config, struct error *err)
 	insert(port);
 	if (config->publish_count && uplinks_update(err)) {
 		TAILQ_REMOVE(&ports, port, entry);
-		route_port_gone(port);
 		goto err_state;
 	}
 	if (config->network[0])
@@ -525,7 +525,13 @@ struct port *port_add(struct port_config *config, struct error *err)
 	return port;
 
 err_state:
-	state_remove(STATE_PORT, config->name, &ignored);
+	route_port_gone(port);
+	if (state_remove(STATE_PORT, config->name, &remains)) {
+		/* It is taken up again when pvethd starts. */
+		log_error("%s: %s", config->name, remains.text);
+		lease_keep(config);
+		leased = false;
+	}
 	ram_remove(&port->config);
 err_link:
 	if (made)
@@ -533,7 +539,8 @@ err_link:
 	filter_remove(port);
 err_free:
 	port_free(port);
-	lease_release(config);
+	if (leased)
+		lease_release(config);
 	return NULL;
 }
 
@@ -557,8 +564,12 @@ int port_del(struct port *port, struct error *err)
 		error_prefix(err, "cannot delete the interface %s", name);
 		return -1;
 	}
-	if (state_remove(STATE_PORT, name, err))
+	if (state_remove(STATE_PORT, name, err)) {
+		/* It stays, and its guest is to have it back. */
+		port->wants_link = true;
+		port_refresh(port);
 		return -1;
+	}
 	filter_remove(port);
 	route_port_gone(port);
 	lease_release(&port->config);

@@ -447,6 +447,19 @@ def test_del(daemon):
     daemon.kernel('unlink vm1')
     check_contains(daemon.ctl('del', 'vm1').stdout, 'Port vm1 deleted')
 
+    # One that fails leaves the guest its link.
+    qemu = Qemu(daemon.add('vm1'))
+    qemu.hello(2)
+    file = os.path.join(daemon.state_dir, 'vm1.json')
+    os.remove(file)
+    os.mkdir(file)
+    daemon.fails_with(('del', 'vm1'), 'cannot remove the state file vm1.json')
+    wait_for(lambda: daemon.kernel('show vm1').split()[1:] == ['1500', '1', '1'],
+             'an interface, and its guest')
+    os.rmdir(file)
+    daemon.ctl('del', 'vm1')
+    qemu.close()
+
 
 def test_permissions(daemon):
     """sockets: only their owner and group can connect, only root to control"""
