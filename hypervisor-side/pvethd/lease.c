@@ -222,3 +222,34 @@ void lease_keep(const struct port_config *config)
 	if (config->network[0])
 		network_find(config->network, &ignored)->unserved = true;
 }
+
+/**
+ * lease_lost() - the same for a port whose configuration cannot be used
+ * @json: what is left of it; NULL if that is nothing, and it may be in any network
+ *
+ * Called when networks are there.
+ */
+void lease_lost(const json_t *json)
+{
+	static const int families[FAMILIES] = { AF_INET, AF_INET6 };
+	const struct network *any;
+	struct address address;
+	struct network *network;
+	struct error ignored;
+	const char *text;
+	unsigned int i;
+
+	for (any = network_next(NULL); !json && any; any = network_next(any))
+		network_find(any->name, &ignored)->unserved = true;
+	text = json_string_value(json_object_get(json, "network"));
+	network = text ? network_find(text, &ignored) : NULL;
+	if (!network)
+		return;
+	network->unserved = true;
+	for (i = 0; i < FAMILIES; i++) {
+		text = json_string_value(json_object_get(json, family_keys[i]));
+		/* Or it is somebody's already. */
+		if (text && !address_parse(text, families[i], &address, &ignored))
+			take(network, i, &address, &ignored);
+	}
+}

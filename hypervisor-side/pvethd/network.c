@@ -645,6 +645,12 @@ static int network_load(json_t *json, struct error *err)
 	return 0;
 }
 
+/* Its ports find that there is no such network. */
+static void network_lost(const json_t *json)
+{
+	(void)json;
+}
+
 /**
  * networks_open() - take up the networks that state files tell of
  * @err: receives what is wrong
@@ -653,7 +659,7 @@ static int network_load(json_t *json, struct error *err)
  */
 int networks_open(struct error *err)
 {
-	return state_load(STATE_NETWORK, network_load, err);
+	return state_load(STATE_NETWORK, network_load, network_lost, err);
 }
 
 /**

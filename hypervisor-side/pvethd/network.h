@@ -81,6 +81,7 @@ int lease_take(struct port_config *config, struct error *err);
 int lease_take_again(const struct port_config *config, struct error *err);
 void lease_release(const struct port_config *config);
 void lease_keep(const struct port_config *config);
+void lease_lost(const json_t *json);
 void network_mac(const struct network *network, uint8_t *mac);
 
 /* dnsmasq.c APIs: */

@@ -603,8 +603,8 @@ int port_del_unserved(const char *name, struct error *err)
 	return 0;
 }
 
-/* A port that cannot have its interface now may have it later. One whose socket cannot
- * be made is not served, and has its addresses still.
+/* A port that cannot have its interface now may have it later. One that is not served has
+ * its addresses still.
  */
 static int port_load(json_t *json, struct error *err)
 {
@@ -622,7 +622,6 @@ static int port_load(json_t *json, struct error *err)
 		return -1;
 	if (clients_listen(port, err)) {
 		port_free(port);
-		lease_keep(&config);
 		return -1;
 	}
 	insert(port);
@@ -673,7 +672,7 @@ int ports_open(struct event_base *event_base, const char *dir, struct error *err
 {
 	base = event_base;
 	run_dir = dir;
-	if (state_load(STATE_PORT, port_load, err))
+	if (state_load(STATE_PORT, port_load, lease_lost, err))
 		return -1;
 	refresh_all();
 	return 0;

@@ -299,7 +299,7 @@ int state_save(enum state_kind kind, const char *name, json_t *json, struct erro
 int state_remove(enum state_kind kind, const char *name, struct error *err);
 bool state_exists(enum state_kind kind, const char *name);
 int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *err),
-	       struct error *err);
+	       void (*lost)(const json_t *json), struct error *err);
 
 /* ivshmem.c APIs: */
 enum hello_result {

@@ -241,13 +241,16 @@ static int check_name(json_t *json, const char *file, size_t len, struct error *
 }
 
 static int load_file(const char *file, size_t name_len,
-		     int (*found)(json_t *json, struct error *err), struct error *err)
+		     int (*found)(json_t *json, struct error *err),
+		     void (*lost)(const json_t *json), struct error *err)
 {
 	json_t *json = read_json(file, err);
 	int ret;
 
-	if (!json)
+	if (!json) {
+		lost(NULL);
 		return -1;
+	}
 	if (json_integer_value(json_object_get(json, "version")) != STATE_VERSION) {
 		ret = error_set(err, "it is not of version %d", STATE_VERSION);
 	} else {
@@ -256,6 +259,8 @@ static int load_file(const char *file, size_t name_len,
 		if (!ret)
 			ret = found(json, err);
 	}
+	if (ret)
+		lost(json);
 	json_decref(json);
 	return ret;
 }
@@ -264,6 +269,7 @@ static int load_file(const char *file, size_t name_len,
  * state_load() - read all state files of a kind
  * @kind: of what
  * @found: called with what each was configured to be
+ * @lost: called with what a file that cannot be used says, or NULL if that is no JSON
  * @err: receives what is wrong
  *
  * A file that cannot be used is logged and left alone.
@@ -271,9 +277,10 @@ static int load_file(const char *file, size_t name_len,
  * Return: 0, or -1 if the directory cannot be read.
  */
 int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *err),
-	       struct error *err)
+	       void (*lost)(const json_t *json), struct error *err)
 {
 	struct dirent *d;
+	int error;
 	char *suffix;
 	DIR *dir;
 	int fd;
@@ -283,7 +290,7 @@ int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *er
 	if (!dir)
 		return error_set(err, "cannot read the state files: %s", strerror(errno));
 
-	while ((d = readdir(dir))) {
+	while (errno = 0, (d = readdir(dir))) {
 		suffix = strrchr(d->d_name, '.');
 		if (!suffix || strcmp(suffix, kinds[kind].suffix))
 			continue;
@@ -291,10 +298,12 @@ int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *er
 			unlinkat(state_fd, d->d_name, 0);
 			continue;
 		}
-		if (load_file(d->d_name, suffix - d->d_name, found, err))
+		if (load_file(d->d_name, suffix - d->d_name, found, lost, err))
 			log_error("state file %s is not usable, and its %s: %s",
 				  d->d_name, kinds[kind].consequence, err->text);
 	}
+	error = errno;
 	closedir(dir);
-	return 0;
+	/* Whose addresses are in the rest is not known. */
+	return error ? error_set(err, "cannot read the state files: %s", strerror(error)) : 0;
 }

@@ -125,6 +125,39 @@ def test_bad_state(daemon):
         check_equal(os.path.lexists(state_file(daemon, name)), True, f'{name} is left alone')
 
 
+def test_bad_state_has_addresses(daemon):
+    """a port whose state file is not usable has its addresses, and nobody else"""
+    daemon.start()
+    daemon.ctl('network', 'add', 'blue', '--ipv4', '10.1.0.0/29', '--ipv6', 'fd00:1::/64')
+    daemon.ctl('network', 'add', 'red', '--ipv4', '10.2.0.0/29')
+    for number, name in enumerate(['newer', 'later', 'red'], 3):
+        network = 'red' if name == 'red' else 'blue'
+        daemon.add(f'vm{name}', '--network', network, '--ipv4',
+                   f'10.{2 if name == "red" else 1}.0.{number}')
+    daemon.stop()
+    state = read_state(daemon, 'vmnewer')
+    write_state(daemon, 'vmnewer', json.dumps({**state, 'colour': 'red'}))
+    write_state(daemon, 'vmlater', json.dumps({**read_state(daemon, 'vmlater'), 'version': 9}))
+    daemon.start()
+    check_equal(ports(daemon), ['vmred'], 'ports')
+    for address in '10.1.0.3', '10.1.0.4':
+        daemon.fails_with(['add', 'vm9', '--network', 'blue', '--ipv4', address],
+                          'a port that is not served')
+    daemon.fails_with(['add', 'vm9', '--network', 'blue', '--ipv6', state['ipv6']],
+                      'a port that is not served')
+    daemon.fails_with(['network', 'del', 'blue'], 'ports that are not served')
+    # Of which network it is nobody knows.
+    daemon.ctl('del', 'vmred')
+    daemon.stop()
+    write_state(daemon, 'vm4', 'half of a fi')
+    daemon.start()
+    daemon.fails_with(['network', 'del', 'red'], 'ports that are not served')
+    daemon.ctl('del', 'vm4')
+    daemon.stop()
+    daemon.start()
+    daemon.ctl('network', 'del', 'red')
+
+
 def test_second(daemon):
     """a second pvethd for the same directories refuses to start"""
     daemon.start()
