@@ -352,7 +352,7 @@ void dnsmasq_failed(const char *text)
 }
 
 /* What is not done yet: files were written, and processes not told. At first nobody
- * knows what an earlier pvethd has told them.
+ * knows what an earlier pvethd has told them to read again.
  */
 static bool dhcp_restart, dhcp_reload = true, dns_restart, dns_reload = true;
 
@@ -481,6 +481,8 @@ int dnsmasq_open(struct event_base *event_base, const char *run_dir, bool to_std
 	leases_are_old = true;
 	service_adopt(&dhcp);
 	service_adopt(&dns);
+	dhcp_restart = service_is_stale(&dhcp);
+	dns_restart = service_is_stale(&dns);
 	apply_after(&soon);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,6 +175,17 @@ static int service_watch(struct service *service, pid_t pid, struct error *err)
 	return error_set(err, "out of memory");
 }
 
+/* What it reads as it starts, for service_is_stale(). Files are replaced, and not written. */
+static void keep_conf(const struct service *service)
+{
+	const char *conf = service_path(service->name, ".conf");
+	const char *running = service_path(service->name, ".running");
+
+	unlink(running);
+	if (link(conf, running))
+		log_error("cannot make %s: %s", running, strerror(errno));
+}
+
 static int service_start(struct service *service, struct error *err)
 {
 	pid_t pid;
@@ -182,6 +194,7 @@ static int service_start(struct service *service, struct error *err)
 	service->starts_anew = false;
 	if (service->prepare && service->prepare(err))
 		return -1;
+	keep_conf(service);
 	error = spawn(service, &pid);
 	if (error)
 		return error_set(err, "guests of networks get no %s: cannot run " PROGRAM ": %s",
@@ -299,4 +312,19 @@ void service_adopt(struct service *service)
 	/* As long as it is watched, the PID is its own. */
 	if (!is_ours(service, pid))
 		service_forget(service);
+}
+
+/**
+ * service_is_stale() - did the process start with other files than there are now?
+ * @service: the service
+ *
+ * Whoever wrote them may have ended before he could start it anew.
+ */
+bool service_is_stale(const struct service *service)
+{
+	struct stat conf, running;
+
+	return service->pid && (stat(service_path(service->name, ".conf"), &conf) ||
+				stat(service_path(service->name, ".running"), &running) ||
+				conf.st_dev != running.st_dev || conf.st_ino != running.st_ino);
 }

@@ -31,6 +31,7 @@ struct service {
 void services_open(struct event_base *event_base, const char *path, bool to_stderr);
 const char *service_path(const char *name, const char *suffix);
 void service_adopt(struct service *service);
+bool service_is_stale(const struct service *service);
 void service_update(struct service *service, bool restart, bool reload);
 void service_stop(struct service *service);
 void service_forget(struct service *service);

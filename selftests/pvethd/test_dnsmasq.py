@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What guests of networks are told, by dnsmasq."""
 import os
+import shutil
 import signal
 
 from harness import check_contains, check_equal, wait_for
@@ -145,6 +146,17 @@ def test_dnsmasq_stays(daemon):
     daemon.start()
     says(daemon, 'reload dhcp 2', 'reload dns 4')
     check_equal(daemon.dnsmasq_pids(), pids, 'processes after a last change')
+    # One that was not started anew for what has changed is, later.
+    daemon.kill()
+    conf = f'{daemon.run_dir}/dnsmasq/dhcp.conf'
+    shutil.copyfile(conf, f'{conf}.new')
+    os.rename(f'{conf}.new', conf)
+    daemon.start()
+    says(daemon, 'stop dhcp', 'start dhcp', 'reload dns 4')
+    daemon.stop()
+    daemon.start()
+    says(daemon, 'reload dhcp 2', 'reload dns 4')
+    pids = daemon.dnsmasq_pids()
     # If it is gone, there is another, and another process is none.
     daemon.kill()
     for pid in pids:
