@@ -51,14 +51,12 @@ start_client() {
 	wait_for 120 has_addresses "$1"
 }
 
-no_client() { ! on "$1" "pgrep dhcpcd"; }
+# One that it forks meanwhile pkill does not see.
+no_client() { ! on "$1" "pkill -KILL dhcpcd"; }
 
 # Says nothing of it, as when a guest is just ended. Told to end, dhcpcd 9.4 may stay, and
 # one that is ending takes a new one for a command to itself.
-kill_client() {
-	on "$1" "pkill -KILL dhcpcd" || true
-	wait_for 30 no_client "$1"
-}
+kill_client() { wait_for 30 no_client "$1"; }
 
 # join N NETWORK [OPTION...]
 join() {
