@@ -157,10 +157,6 @@ bursts_ring_once() {
 	set_at host rx-usecs 0
 	host chrt --fifo --pid 1 "$thread"
 	counters 1 >"$TMPDIR/1.before"
-	flood_of_the_host 1000
-	counters 1 >"$TMPDIR/1.after"
-	note "$(moved 1 doorbells) doorbells"
-	counters 1 >"$TMPDIR/1.before"
 	flood 1 "$(cat "/sys/class/net/$BRIDGE/address")" $BURST
 	counters 1 >"$TMPDIR/1.after"
 	few_signals $((1500 / BURST)) $FLOOD_FRAMES "$(moved 1 doorbells)" "doorbells for bursts of $BURST"
