@@ -555,18 +555,20 @@ int port_del(struct port *port, struct error *err)
 {
 	const char *name = port->config.name;
 	struct link_info link;
+	bool had_link;
 	int ret;
 
 	ret = link_get(name, &link, err);
-	if (!ret && !strcmp(link.kind, PVETH_KIND))
+	had_link = !ret && !strcmp(link.kind, PVETH_KIND);
+	if (had_link)
 		ret = link_del(link.ifindex, err);
 	if (ret && ret != -ENODEV) {
 		error_prefix(err, "cannot delete the interface %s", name);
 		return -1;
 	}
 	if (state_remove(STATE_PORT, name, err)) {
-		/* It stays, and its guest is to have it back. */
-		port->wants_link = true;
+		/* It stays, and its guest is to have back what it had. */
+		port->wants_link = had_link;
 		port_refresh(port);
 		return -1;
 	}

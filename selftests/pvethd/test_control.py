@@ -456,6 +456,11 @@ def test_del(daemon):
     daemon.fails_with(('del', 'vm1'), 'cannot remove the state file vm1.json')
     wait_for(lambda: daemon.kernel('show vm1').split()[1:] == ['1500', '1', '1'],
              'an interface, and its guest')
+    # One that somebody deleted stays deleted.
+    daemon.kernel('unlink vm1')
+    wait_for(lambda: daemon.show('vm1')['state'] == 'absent', 'no interface')
+    daemon.fails_with(('del', 'vm1'), 'cannot remove the state file vm1.json')
+    check_equal(daemon.kernel('show vm1'), 'none', 'interface')
     os.rmdir(file)
     daemon.ctl('del', 'vm1')
     qemu.close()
