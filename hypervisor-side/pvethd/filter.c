@@ -535,7 +535,7 @@ void filter_deleted(const char *table, const char *chain)
 {
 	struct port *port;
 
-	/* That of a guest is deleted only after the port's, and by us. */
+	/* That of a guest goes with the port's, of which we hear, too. */
 	if (strcmp(table, TABLE) || !strncmp(chain, GUEST, strlen(GUEST)))
 		return;
 	if (strncmp(chain, PORT, strlen(PORT))) {

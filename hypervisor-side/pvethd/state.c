@@ -280,10 +280,9 @@ int state_load(enum state_kind kind, int (*found)(json_t *json, struct error *er
 	       void (*lost)(const json_t *json), struct error *err)
 {
 	struct dirent *d;
-	int error;
 	char *suffix;
+	int fd, error;
 	DIR *dir;
-	int fd;
 
 	fd = openat(state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);

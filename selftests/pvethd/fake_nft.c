@@ -22,7 +22,7 @@ static char elements[256 << 10];
 static unsigned int first_count;
 static struct fake_chain *flushed;
 static struct event *flush_event, *deleted_event;
-/* Names of chains that were deleted, and have not been reported, each with a space */
+/* Names of chains that were deleted, and have not been reported, with spaces between them */
 static char deleted[4096];
 static int fail_run;
 
