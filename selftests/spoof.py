@@ -18,7 +18,8 @@ from scapy.layers.inet import IP, UDP, ICMP, IPOption_Router_Alert
 from scapy.layers.inet6 import (IPv6, ICMPv6EchoRequest, ICMPv6MLQuery2, ICMPv6MLReport2,
                                 ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6ND_Redirect,
                                 ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo, ICMPv6NDOptSrcLLAddr,
-                                IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
+                                ICMPv6NDOptUnknown, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                IPv6ExtHdrHopByHop)
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether, LLC, SNAP
 from scapy.packet import Raw
 
@@ -73,6 +74,11 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
         return unicast / IPv6(src=ipv6, dst=host_ipv6) / \
             IPv6ExtHdrFragment(nh=header, offset=offset, m=1, id=4711) / data
 
+    # RFC 7527
+    nonce = ICMPv6NDOptUnknown(type=14, data=bytes(6))
+    advertisement = multicast / IPv6(src=ipv6, dst='ff02::1') / ICMPv6ND_NA(tgt=ipv6)
+    solicitation = multicast / IPv6(src=ipv6, dst='ff02::1:ff00:1') / ICMPv6ND_NS(tgt=host_ipv6)
+    router_solicitation = multicast / IPv6(src=local, dst='ff02::2') / ICMPv6ND_RS()
     ra = ICMPv6ND_RA() / ICMPv6NDOptSrcLLAddr(lladdr=mac) / \
         ICMPv6NDOptPrefixInfo(prefix='2001:db8::', prefixlen=64)
     return [
@@ -97,8 +103,15 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
          nobody(ICMPv6ND_NS(tgt=local), dst='ff02::1:ff00:1')),
         ('passes', 'a report of groups in IPv6',
          nobody(IPv6ExtHdrHopByHop(), ICMPv6MLReport2(), dst='ff02::16')),
-        ('passes', 'an advertisement of its address',
-         multicast / IPv6(src=ipv6, dst='ff02::1') / ICMPv6ND_NA(tgt=ipv6)),
+        ('passes', 'with a nonce, is its own address a duplicate?',
+         nobody(ICMPv6ND_NS(tgt=ipv6), nonce, dst='ff02::1:ff00:1')),
+        ('passes', 'an advertisement of its address', advertisement),
+        ('passes', 'an advertisement of its MAC address',
+         advertisement / ICMPv6NDOptDstLLAddr(lladdr=mac)),
+        ('passes', 'a solicitation from its MAC address',
+         solicitation / ICMPv6NDOptSrcLLAddr(lladdr=mac)),
+        ('passes', 'a solicitation of routers from its MAC address',
+         router_solicitation / ICMPv6NDOptSrcLLAddr(lladdr=mac)),
         ('passes', 'an advertisement of a link-local address that nobody could guess',
          multicast / IPv6(src=guessed, dst='ff02::1') / ICMPv6ND_NA(tgt=guessed)),
         ('passes', 'is the link-local address that nobody could guess a duplicate?',
@@ -143,11 +156,19 @@ def frames(mac, ipv4, ipv6, host_mac, host_ipv4, host_ipv6, other_mac):
         ('ipv6', "is the host's link-local address a duplicate?",
          nobody(ICMPv6ND_NS(tgt=link_local(host_mac)), dst='ff02::1:ff00:1')),
         ('ndp', "an advertisement of another's MAC address",
-         multicast / IPv6(src=ipv6, dst='ff02::1') / ICMPv6ND_NA(tgt=ipv6) /
-         ICMPv6NDOptDstLLAddr(lladdr=other_mac)),
+         advertisement / ICMPv6NDOptDstLLAddr(lladdr=other_mac)),
         ('ndp', "a solicitation from another's MAC address",
-         multicast / IPv6(src=ipv6, dst='ff02::1:ff00:1') / ICMPv6ND_NS(tgt=host_ipv6) /
-         ICMPv6NDOptSrcLLAddr(lladdr=other_mac)),
+         solicitation / ICMPv6NDOptSrcLLAddr(lladdr=other_mac)),
+        ('ndp', "a solicitation of routers from another's MAC address",
+         router_solicitation / ICMPv6NDOptSrcLLAddr(lladdr=other_mac)),
+        ('ndp', "behind a nonce, an advertisement of another's MAC address",
+         advertisement / nonce / ICMPv6NDOptDstLLAddr(lladdr=other_mac)),
+        ('ndp', "behind a nonce, a solicitation from another's MAC address",
+         solicitation / nonce / ICMPv6NDOptSrcLLAddr(lladdr=other_mac)),
+        ('ndp', "behind a nonce, a solicitation of routers from another's MAC address",
+         router_solicitation / nonce / ICMPv6NDOptSrcLLAddr(lladdr=other_mac)),
+        ('ndp', 'the beginning of an advertisement',
+         fragment(58, 0, Raw(bytes(ICMPv6ND_NA(tgt=ipv6))))),
         ('ndp', "an advertisement of the host's link-local address",
          multicast / IPv6(src=local, dst='ff02::1') /
          ICMPv6ND_NA(tgt=link_local(host_mac), R=1, O=1)),
@@ -211,7 +232,11 @@ OF_ADDRESSES = {'arp', 'ipv4', 'ipv6', 'ndp', 'other'}
 BAD_ANYWHERE = {"another's MAC address in ARP", 'ARP of another kind', 'a spanning tree',
                 'a frame of SNAP', "an advertisement of another's MAC address",
                 "a solicitation from another's MAC address",
-                'a fragment that ends before it says what it is of',
+                "a solicitation of routers from another's MAC address",
+                "behind a nonce, an advertisement of another's MAC address",
+                "behind a nonce, a solicitation from another's MAC address",
+                "behind a nonce, a solicitation of routers from another's MAC address",
+                'the beginning of an advertisement', 'a fragment that ends before it says what it is of',
                 'a fragment that ends within another header'}
 # What has a counter of its own there
 IN_A_BRIDGE = {'an old tag of services': 'vlan'}

@@ -14,9 +14,10 @@
  *
  * Ports share chains of what does not depend on addresses, "common" in networks and "anywhere"
  * else, both with what is for servers and routers to send, "servers", which looks at first
- * fragments in "first", and for each reason to drop a frame a chain, "drop/REASON", and a set
- * with a counter for each port, "ports/REASON". So a port adds two chains and a set to what
- * nftables' library looks at each time before it does anything.
+ * fragments in "first", and with what neighbour discovery does not look like, "neighbours".
+ * For each reason to drop a frame they share a chain, "drop/REASON", and a set with a counter
+ * for each port, "ports/REASON". So a port adds two chains and a set to what nftables' library
+ * looks at each time before it does anything.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -71,6 +72,18 @@ static const char * const reasons[FILTER_REASONS] = {
  */
 #define UPPER_LAYER	"@th,0,8 >= 0"
 
+/* Neighbour discovery is not done in fragments (RFC 6980), and has one option, a link-layer
+ * address, which the rules of each port compare: with IPv6's header, this many octets. Only who
+ * asks from no address has others (RFC 7527).
+ */
+#define SOLICITS_ROUTERS	"icmpv6 type nd-router-solicit "
+#define SOLICITS	"icmpv6 type nd-neighbor-solicit "
+#define ADVERTISES	"icmpv6 type nd-neighbor-advert "
+#define NEIGHBOURS	"icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } "
+#define ASKS_AS_SOMEBODY	"ip6 saddr != :: " SOLICITS
+#define MORE_THAN_ROUTERS	"meta length > 56 "
+#define MORE_THAN_NEIGHBOURS	"meta length > 72 "
+
 /* Bridges talk by these, and do not forward them: IEEE 802.1Q, table 8-1 */
 #define FOR_BRIDGES	"ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
 /* Of services, before IEEE 802.1ad */
@@ -97,15 +110,23 @@ static const char shared_rules[] =
 "add rule " IN_TABLE "servers meta protocol ip icmp type { redirect, router-advertisement } goto drop/ra\n"
 "add rule " IN_TABLE "servers meta protocol ip meta l4proto igmp " IGMP_QUERY " goto drop/ra\n"
 "add rule " IN_TABLE "servers meta protocol ip6 icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } goto drop/ra\n"
+"add chain " IN_TABLE "neighbours\n"
+"flush chain " IN_TABLE "neighbours\n"
+"add rule " IN_TABLE "neighbours " NEIGHBOURS FIRST_FRAGMENT_6 " goto drop/ndp\n"
+"add rule " IN_TABLE "neighbours " SOLICITS_ROUTERS MORE_THAN_ROUTERS "goto drop/ndp\n"
+"add rule " IN_TABLE "neighbours " ASKS_AS_SOMEBODY MORE_THAN_NEIGHBOURS "goto drop/ndp\n"
+"add rule " IN_TABLE "neighbours " ADVERTISES MORE_THAN_NEIGHBOURS "goto drop/ndp\n"
 "add chain " IN_TABLE "anywhere\n"
 "flush chain " IN_TABLE "anywhere\n"
 "add rule " IN_TABLE "anywhere " FOR_BRIDGES " goto drop/other\n"
 "add rule " IN_TABLE "anywhere " SNAP " goto drop/other\n"
 "add rule " IN_TABLE "anywhere " OLD_TAGS " goto drop/vlan\n"
 "add rule " IN_TABLE "anywhere jump servers\n"
+"add rule " IN_TABLE "anywhere jump neighbours\n"
 "add chain " IN_TABLE "common\n"
 "flush chain " IN_TABLE "common\n"
 "add rule " IN_TABLE "common jump servers\n"
+"add rule " IN_TABLE "common jump neighbours\n"
 "add rule " IN_TABLE "common meta protocol != { ip, arp, ip6 } goto drop/other\n"
 "add rule " IN_TABLE "common ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept\n"
 "add rule " IN_TABLE "common ip saddr 0.0.0.0 ip protocol igmp accept\n"
@@ -193,13 +214,14 @@ static void write_ipv4(FILE *file, const struct port_config *config, const char 
 #define LOCAL_TARGET	"@th,64,64 "
 #define LOCAL_HALF	"0xfe80000000000000 "
 #define NUMBER		"typeof " TARGET
-#define ADVERTISES	"icmpv6 type nd-neighbor-advert "
-#define SOLICITS	"icmpv6 type nd-neighbor-solicit "
 /* Is the address that I am to have a duplicate? (RFC 4862) */
 #define PROBES		"ip6 saddr :: " SOLICITS
 /* Type and length of the first option, and the Ethernet address in it */
 #define OPTION		"@th,192,16"
 #define LINK_LAYER	"@th,208,48"
+/* That of a solicitation of routers */
+#define ROUTERS_OPTION	"@th,64,16"
+#define ROUTERS_LINK_LAYER	"@th,80,48"
 
 #define NUMBER_TEXT	35
 
@@ -357,13 +379,15 @@ static void write_filter(FILE *file, const struct port *port)
 		"flush chain " IN_TABLE PORT "%s\n", config->name, config->name, config->name,
 		config->name, config->name, config->name);
 	write_ethernet(file, config, mac);
-	/* Neighbour discovery is about this MAC address (RFC 4861, 4.6.1), as far as it says so
-	 * in its first option, and DHCP servers go by the client's.
+	/* Neighbour discovery is about this MAC address (RFC 4861, 4.6.1), and DHCP servers go by
+	 * the client's.
 	 */
 	add_rule(file, config, ADVERTISES OPTION " 0x0201 " LINK_LAYER " != %s goto drop/ndp",
 		 number);
 	add_rule(file, config, SOLICITS OPTION " 0x0101 " LINK_LAYER " != %s goto drop/ndp",
 		 number);
+	add_rule(file, config, SOLICITS_ROUTERS ROUTERS_OPTION " 0x0101 " ROUTERS_LINK_LAYER
+		 " != %s goto drop/ndp", number);
 	add_rule(file, config, "meta protocol ip udp dport 67 " CLIENT " != %s goto drop/dhcp",
 		 number);
 	if (config->network[0])

@@ -13,6 +13,8 @@ HOST_NUMBER = '0xfe80000000000000020000fffe000000'
 OWN_OPTIONS = ['icmpv6 type nd-neighbor-advert @th,192,16 0x0201 @th,208,48 != 0x020000000001 '
                'goto drop/ndp',
                'icmpv6 type nd-neighbor-solicit @th,192,16 0x0101 @th,208,48 != 0x020000000001 '
+               'goto drop/ndp',
+               'icmpv6 type nd-router-solicit @th,64,16 0x0101 @th,80,48 != 0x020000000001 '
                'goto drop/ndp']
 GLOBAL = '0xfd000001000000000000000000000007'
 
@@ -41,7 +43,7 @@ def test_filter(daemon):
     check_equal(chain(daemon, 'port/vm1'),
                 ['ether saddr 02:00:00:00:00:01 goto guest/vm1',
                  'ether saddr != 02:00:00:00:00:01 goto drop/mac', 'accept'], 'rules')
-    check_equal(found[:7], ['@ll,96,16 0x8100 goto drop/vlan',
+    check_equal(found[:8], ['@ll,96,16 0x8100 goto drop/vlan',
                             '@ll,96,16 0x88a8 goto drop/vlan', *OWN_OPTIONS,
                             'meta protocol ip udp dport 67 @th,288,48 != 0x020000000001 '
                             'goto drop/dhcp', 'jump common', 'ip saddr 10.1.0.7 accept'],
