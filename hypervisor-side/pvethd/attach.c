@@ -70,8 +70,14 @@ static int port_is_attached(const struct port *port, struct error *err)
 /* The interface is a new one: the guest of the old one goes on with it. */
 static int port_attach_again(struct port *port, struct error *err)
 {
+	struct port_status status;
+	struct error ignored;
 	int ret;
 
+	if (!port_status_get(port->attached_ifindex, &status, &ignored) &&
+	    status.state != PVETH_PORT_STATE_DETACHED)
+		return error_set(err, "its guest is at another interface still, which had the name %s before: 'ip link del' it (number %u)",
+				 port->config.name, port->attached_ifindex);
 	ret = attach(port, port->attached->guest, err);
 	/* If busy, the interface came back from another namespace, guest and all. */
 	if (ret && ret != -EBUSY) {

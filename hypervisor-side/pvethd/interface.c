@@ -104,6 +104,7 @@ int interface_find(struct port *port, struct error *err)
 	if (ret)
 		return ret;
 	port->ifindex = link.ifindex;
+	port->last_ifindex = link.ifindex;
 	port->up = link.up;
 	/* The filter keeps the host's link-local address from the guest. */
 	if (memcmp(port->host_mac, link.mac, sizeof(link.mac)))
@@ -137,4 +138,33 @@ int interface_make(struct port *port, bool *made, struct error *err)
 	}
 	*made = true;
 	return interface_find(port, err);
+}
+
+/**
+ * interface_delete() - delete the interface of a port, if it is there
+ * @port: the port
+ * @deleted: receives whether it was
+ * @err: receives what is wrong
+ *
+ * With it goes its guest, also if somebody has given it another name meanwhile.
+ *
+ * Return: 0, or a negative value.
+ */
+int interface_delete(const struct port *port, bool *deleted, struct error *err)
+{
+	struct link_info link;
+	int ret;
+
+	*deleted = false;
+	ret = link_get(port->config.name, &link, err);
+	if (port->last_ifindex && (ret == -ENODEV || (!ret && strcmp(link.kind, PVETH_KIND))))
+		ret = link_get_index(port->last_ifindex, &link, err);
+	if (!ret && !strcmp(link.kind, PVETH_KIND)) {
+		ret = link_del(link.ifindex, err);
+		*deleted = !ret;
+	}
+	if (!ret || ret == -ENODEV)
+		return 0;
+	error_prefix(err, "cannot delete the interface %s", port->config.name);
+	return ret;
 }

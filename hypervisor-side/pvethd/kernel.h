@@ -69,6 +69,8 @@ void kernel_close(void);
 
 /* -ENODEV if there is no interface of that name */
 int link_get(const char *name, struct link_info *link, struct error *err);
+/* The same, whatever its name is */
+int link_get_index(unsigned int ifindex, struct link_info *link, struct error *err);
 /* The new interface is up. */
 int link_add(const struct port_config *config, struct error *err);
 /* It is up, and has this MTU, unless that is 0. */

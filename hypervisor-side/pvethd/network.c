@@ -446,14 +446,16 @@ void networks_refresh(void)
 
 /**
  * networks_interface_changed() - an interface has changed
- * @name: its name
+ * @ifindex: the interface
+ * @name: its name, which a network's bridge may have had
  */
-void networks_interface_changed(const char *name)
+void networks_interface_changed(unsigned int ifindex, const char *name)
 {
-	struct network *network = find(name);
+	struct network *network;
 
-	if (network)
-		refresh(network);
+	TAILQ_FOREACH(network, &networks, entry)
+		if (network->bridge.ifindex == ifindex || !strcmp(network->name, name))
+			refresh(network);
 }
 
 /* The bridge, and what it is named after */

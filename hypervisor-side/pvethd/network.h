@@ -70,7 +70,7 @@ int network_check(json_t *json, struct error *err);
 int network_del(const char *name, struct error *err);
 int network_port(const struct port *port, struct error *err);
 void networks_refresh(void);
-void networks_interface_changed(const char *name);
+void networks_interface_changed(unsigned int ifindex, const char *name);
 json_t *network_to_json(const struct network *network);
 json_t *networks_to_json(void);
 int networks_open(struct error *err);

@@ -297,7 +297,7 @@ void ports_interface_changed(unsigned int ifindex, const char *name)
 	struct port *port;
 
 	uplink_changed(name);
-	networks_interface_changed(name);
+	networks_interface_changed(ifindex, name);
 	TAILQ_FOREACH(port, &ports, entry)
 		if (port->ifindex == ifindex || !strcmp(port->config.name, name) ||
 		    (port->wants_bridge && !strcmp(port->config.bridge, name)))
@@ -314,9 +314,12 @@ void ports_interface_gone(unsigned int ifindex)
 {
 	struct port *port;
 
-	TAILQ_FOREACH(port, &ports, entry)
-		if (port->ifindex == ifindex)
-			forget_settings(port);
+	TAILQ_FOREACH(port, &ports, entry) {
+		if (port->last_ifindex != ifindex)
+			continue;
+		port->last_ifindex = 0;
+		forget_settings(port);
+	}
 }
 
 /**
@@ -554,18 +557,10 @@ err_free:
 int port_del(struct port *port, struct error *err)
 {
 	const char *name = port->config.name;
-	struct link_info link;
 	bool had_link;
-	int ret;
 
-	ret = link_get(name, &link, err);
-	had_link = !ret && !strcmp(link.kind, PVETH_KIND);
-	if (had_link)
-		ret = link_del(link.ifindex, err);
-	if (ret && ret != -ENODEV) {
-		error_prefix(err, "cannot delete the interface %s", name);
+	if (interface_delete(port, &had_link, err))
 		return -1;
-	}
 	if (state_remove(STATE_PORT, name, err)) {
 		/* It stays, and its guest is to have back what it had. */
 		port->wants_link = had_link;

@@ -206,7 +206,9 @@ TAILQ_HEAD(client_list, client);
  * @config: what it is configured to be
  * @socket: path of its socket
  * @ifindex: its interface, or 0 if there is none
+ * @last_ifindex: the one that it had, which may have another name now; 0 if that is gone
  * @host_mac: its MAC address
+ * @mtu: its MTU
  * @up: it is up
  * @wants_link: make its interface when that is possible
  * @wants_bridge: put it into its bridge when that is there
@@ -230,7 +232,9 @@ struct port {
 	struct port_config config;
 	char socket[108];
 	unsigned int ifindex;
+	unsigned int last_ifindex;
 	uint8_t host_mac[6];
+	unsigned int mtu;
 	bool up;
 	bool wants_link;
 	bool wants_bridge;
@@ -346,6 +350,7 @@ struct link_info;
 /* interface.c APIs: */
 int interface_find(struct port *port, struct error *err);
 int interface_make(struct port *port, bool *made, struct error *err);
+int interface_delete(const struct port *port, bool *deleted, struct error *err);
 int interface_find_bridge(const char *bridge, struct link_info *link, struct error *err);
 int interface_join_bridge(struct port *port, struct error *err);
 void interface_try_bridge(struct port *port);

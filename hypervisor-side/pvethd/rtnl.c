@@ -97,6 +97,15 @@ int link_get(const char *name, struct link_info *link, struct error *err)
 	return netlink_request(&rtnl, nlh, link_reply, link, err);
 }
 
+int link_get_index(unsigned int ifindex, struct link_info *link, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+
+	memset(link, 0, sizeof(*link));
+	return netlink_request(&rtnl, link_request(buffer, RTM_GETLINK, ifindex), link_reply, link,
+			       err);
+}
+
 int link_add(const struct port_config *config, struct error *err)
 {
 	char buffer[NETLINK_MESSAGE];

@@ -8,6 +8,8 @@
  *
  *	link NAME KIND QUEUES	an interface is made
  *	unlink NAME		an interface is deleted
+ *	mtu NAME N		it has this MTU
+ *	rename NAME NEW		an interface has another name
  *	away NAME		an interface leaves the network namespace, and is back at once
  *	detach NAME		its guest is gone, as the kernel would have noticed
  *	fail CALL ERRNO		from now on attach, add, get, route, limit or nft fails; 0: no
@@ -209,6 +211,16 @@ int link_get(const char *name, struct link_info *info, struct error *err)
 	return 0;
 }
 
+int link_get_index(unsigned int ifindex, struct link_info *info, struct error *err)
+{
+	struct fake_link *link = fake_link_of(ifindex);
+
+	if (!link)
+		return fail(ENODEV, err);
+	*info = link->info;
+	return 0;
+}
+
 int link_add(const struct port_config *config, struct error *err)
 {
 	if (fail_add || !loaded)
@@ -401,6 +413,13 @@ static bool link_command(const char *command, struct fake_link *link, const char
 
 	if (!strcmp(command, "unlink")) {
 		delete_link(link);
+	} else if (!strcmp(command, "mtu")) {
+		link->info.mtu = atoi(arg);
+		report_link(link, LINK_NEW);
+	} else if (!strcmp(command, "rename")) {
+		if (sscanf(arg, "%15s", link->name) != 1)
+			abort();
+		report_link(link, LINK_NEW);
 	} else if (!strcmp(command, "away")) {
 		move_link(link);
 	} else if (!strcmp(command, "detach")) {

@@ -326,6 +326,27 @@ def test_interface_again(daemon):
     qemu.close()
 
 
+def test_renamed(daemon):
+    """an interface of another name keeps its guest, and is deleted with the port"""
+    daemon.start()
+    qemu, *_ = served(daemon.add('vm1'), 2)
+    daemon.kernel('rename vm1 other')
+    wait_for(lambda: daemon.show('vm1')['state'] == 'absent', 'no interface')
+    check_equal(attached(daemon, 'other'), True, 'attached')
+    # A guest has one interface.
+    daemon.kernel('link vm1 pveth 1')
+    wait_for(lambda: 'another interface' in str(daemon.show('vm1')['problem']), 'a problem')
+    check_equal(attached(daemon, 'vm1'), False, 'attached')
+    daemon.kernel('unlink other')
+    wait_for(lambda: attached(daemon, 'vm1'), 'the guest')
+    daemon.kernel('rename vm1 other')
+    daemon.kernel('link vm1 dummy 1')
+    daemon.ctl('del', 'vm1')
+    check_equal(daemon.kernel('show other'), 'none', 'interface of the guest')
+    check_equal(daemon.kernel('show vm1') == 'none', False, 'an interface of another kind is gone')
+    qemu.close()
+
+
 def test_module_again(daemon):
     """the module unloaded and loaded: interfaces and guests are back"""
     daemon.start()

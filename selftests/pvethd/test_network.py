@@ -426,6 +426,9 @@ def test_bridged(daemon):
     # Whatever becomes of them, they are there again.
     daemon.kernel('unlink blue')
     check()
+    daemon.kernel('rename blue other')
+    check()
+    daemon.kernel('unlink other')
     daemon.kernel('down blue')
     check_equal(any('<' in word for word in daemon.kernel('network blue').split()), False,
                 'routes while it is down')
