@@ -132,7 +132,7 @@ static void write_dns(FILE *file)
 
 /* Each port of a network, one network after the other */
 static void each_port(FILE *file, void (*write)(FILE *file, const struct network *network,
-						const struct port_config *config))
+						const struct port *port))
 {
 	const struct network *network;
 	const struct port *port;
@@ -140,7 +140,7 @@ static void each_port(FILE *file, void (*write)(FILE *file, const struct network
 	for (network = network_next(NULL); network; network = network_next(network))
 		for (port = port_of_network(network->name, NULL); port;
 		     port = port_of_network(network->name, port))
-			write(file, network, &port->config);
+			write(file, network, port);
 }
 
 /* Not with a domain, nor what dnsmasq takes for another word there: "ignore", "infinite"
@@ -155,9 +155,9 @@ static bool is_host_name(const char *name)
 					      !name[digits + 1])));
 }
 
-static void write_host(FILE *file, const struct network *network,
-		       const struct port_config *config)
+static void write_host(FILE *file, const struct network *network, const struct port *port)
 {
+	const struct port_config *config = &port->config;
 	char mac[MAC_TEXT], text[ADDRESS_TEXT];
 
 	(void)network;
@@ -183,12 +183,11 @@ static void write_hosts(FILE *file)
  * A tag of the host's would be simpler, but having read it again, dnsmasq 2.90 frees what
  * it has linked to it meanwhile, and crashes.
  */
-static void write_option(FILE *file, const struct network *network,
-			 const struct port_config *config)
+static void write_option(FILE *file, const struct network *network, const struct port *port)
 {
 	/* It is not known where there was no interface yet. */
-	if (!network->bridged && config->mtu && config->address[FAMILY_IPV4].family)
-		fprintf(file, "tag:%s,option:mtu,%u\n", config->name, config->mtu);
+	if (!network->bridged && port->mtu && port->config.address[FAMILY_IPV4].family)
+		fprintf(file, "tag:%s,option:mtu,%u\n", port->config.name, port->mtu);
 }
 
 /* Those of bridges have come in there. */
@@ -205,9 +204,9 @@ static void write_options(FILE *file)
 			fprintf(file, "tag:%s,option:mtu,%u\n", network->name, bridge.mtu);
 }
 
-static void write_name(FILE *file, const struct network *network,
-		       const struct port_config *config)
+static void write_name(FILE *file, const struct network *network, const struct port *port)
 {
+	const struct port_config *config = &port->config;
 	char text[ADDRESS_TEXT];
 	unsigned int i;
 
@@ -281,7 +280,7 @@ static int update_file(const char *name, void (*write)(FILE *file), bool *change
 /* The lease's address is a port's, and was all the time. */
 static bool lease_holds(const char *line)
 {
-	char id[32], text[ADDRESS_TEXT];
+	char id[32], text[ADDRESS_TEXT], name[IFNAMSIZ + 1];
 	struct address address;
 	struct error ignored;
 	struct port *port;
@@ -289,14 +288,17 @@ static bool lease_holds(const char *line)
 
 	if (!strncmp(line, "duid ", 5))
 		return true;
-	if (sscanf(line, "%*s %31s %45s", id, text) != 2 ||
+	if (sscanf(line, "%*s %31s %45s %16s", id, text, name) != 3 ||
 	    address_parse(text, strchr(text, ':') ? AF_INET6 : AF_INET, &address, &ignored) ||
 	    json_object_get(released, text))
 		return false;
 	port = port_with_address(&address);
-	return port && (address.family == AF_INET6 ||
-			(!parse_mac(id, mac, &ignored) &&
-			 !memcmp(mac, port->config.mac, sizeof(mac))));
+	if (!port)
+		return false;
+	/* Those of IPv6 are of no MAC address, but have a name, if dnsmasq was told one. */
+	if (address.family == AF_INET6)
+		return !strcmp(name, "*") || !strcasecmp(name, port->config.name);
+	return !parse_mac(id, mac, &ignored) && !memcmp(mac, port->config.mac, sizeof(mac));
 }
 
 /* Those that hold, if there is where to write them. Returns whether all do. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "network.h"
 
 /**
  * interface_find_bridge() - look for the bridge of a port
@@ -112,6 +113,10 @@ int interface_find(struct port *port, struct error *err)
 	memcpy(port->host_mac, link.mac, sizeof(link.mac));
 	if (!port->config.mtu)
 		port->config.mtu = link.mtu;
+	/* Guests of networks are told. */
+	if (port->mtu != link.mtu && port->config.network[0])
+		dnsmasq_changed();
+	port->mtu = link.mtu;
 	return 0;
 }
 

@@ -212,9 +212,6 @@ static void port_refresh_interface(struct port *port)
 		if (port->ifindex != old) {
 			port->wants_bridge = port->config.bridge[0];
 			forget_settings(port);
-			/* Its MTU may be known now. */
-			if (port->config.network[0])
-				dnsmasq_changed();
 		}
 		return;
 	}
@@ -348,7 +345,7 @@ void ports_refresh(void)
 	networks_refresh();
 	uplinks_update_again();
 	TAILQ_FOREACH(port, &ports, entry)
-		port->filtered = false;
+		forget_settings(port);
 	refresh_all();
 }
 

@@ -85,6 +85,10 @@ def test_rates(daemon):
     daemon.kernel('away vm1')
     wait_for(lambda: daemon.kernel('rates vm1') == '100000000 64000',
              'the limits of an interface that was away')
+    for command in 'quiet 1', 'away vm1', 'quiet 0', 'changed':
+        daemon.kernel(command)
+    wait_for(lambda: daemon.kernel('rates vm1') == '100000000 64000',
+             'the limits of an interface that was away, and nobody knew')
     daemon.kill()
     daemon.start('link vm1 pveth 1')
     check_equal(daemon.kernel('rates vm1'), '100000000 64000', 'limits after a restart')

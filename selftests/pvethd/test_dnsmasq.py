@@ -57,6 +57,9 @@ def test_dnsmasq(daemon):
     has_lines(daemon, 'hosts', '02:00:00:00:00:01,10.1.0.7,[fd00:1::7],vm1',
               '02:00:00:00:00:02,10.1.0.8,[fd00:1::8],vm2')
     has_lines(daemon, 'options', 'tag:vm1,option:mtu,1500', 'tag:vm2,option:mtu,1400')
+    daemon.kernel('mtu vm1 9000')
+    has_lines(daemon, 'options', 'tag:vm1,option:mtu,9000', 'tag:vm2,option:mtu,1400')
+    says(daemon, 'reload dhcp 2')
     has_lines(daemon, 'names', '10.1.0.7 vm1.cloud.example.net vm1',
               'fd00:1::7 vm1.cloud.example.net vm1', '10.1.0.8 vm2.cloud.example.net vm2',
               'fd00:1::8 vm2.cloud.example.net vm2')
@@ -122,11 +125,13 @@ def test_leases(daemon):
     says(daemon, 'stop dhcp', 'start dhcp', 'reload dns 2')
     has_lines(daemon, 'leases', leases[2])
     # and what makes no sense, or is another guest's, is left out.
-    write_leases('9 02:00:00:00:00:01', 'nonsense', '9 a b c d', leases[0], leases[2])
+    unknown = '9 3 fd00:1::7 * *'
+    write_leases('9 02:00:00:00:00:01', 'nonsense', '9 a b c d', leases[0], leases[2], leases[4],
+                 unknown)
     daemon.stop()
     daemon.start()
     says(daemon, 'stop dhcp', 'start dhcp')
-    has_lines(daemon, 'leases', leases[2])
+    has_lines(daemon, 'leases', leases[2], unknown)
 
 
 def test_dnsmasq_stays(daemon):
