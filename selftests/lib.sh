@@ -13,6 +13,10 @@
 # calls skip. run_tests runs each in a subshell with errexit, prints KTAP, and
 # shows the output of those that fail.
 
+# What tests start and leave, connections to guests for example, is not to keep the files
+# of the kernel's runner: it would wait for their end.
+exec 3>&- 4>&-
+
 KSFT_SKIP=4
 if [ ! -e /run/rig/config ]; then
 	echo "1..0 # SKIP this is not the host VM of scripts/rig"
@@ -208,11 +212,10 @@ run_tests() {
 	echo "1..$#"
 	for name in "$@"; do
 		n=$((n + 1)) SECONDS=0
-		# In a condition errexit would be off. What a test starts and leaves
-		# does not keep the files of the kernel's runner, 3 and 4.
+		# In a condition errexit would be off.
 		set +e
 		(set -eE; trap run_cleanup EXIT; cleanup_commands=(); "$name") \
-			>"$log" 2>&1 3>&- 4>&-
+			>"$log" 2>&1
 		status=$?
 		set -e
 		case $status in
