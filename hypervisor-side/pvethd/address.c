@@ -47,17 +47,30 @@ static const char *example(int family)
  */
 int address_parse(const char *text, int family, struct address *address, struct error *err)
 {
-	unsigned int bytes = family_bits(family) / 8, i;
 	uint8_t octets[sizeof(struct in6_addr)];
 
 	if (inet_pton(family, text, octets) != 1)
 		return error_set(err, "'%.60s' is not an %s address: write it as in %s", text,
 				 family_name(family), example(family));
-	address->family = family;
-	address->number = 0;
-	for (i = 0; i < bytes; i++)
-		address->number = address->number << 8 | octets[i];
+	*address = address_from(family, octets);
 	return 0;
+}
+
+/**
+ * address_from() - an address that is as it is sent
+ * @family: AF_INET or AF_INET6
+ * @octets: it, 4 or 16 octets
+ *
+ * Return: the address.
+ */
+struct address address_from(int family, const uint8_t *octets)
+{
+	unsigned int bytes = family_bits(family) / 8, i;
+	struct address address = { .family = family };
+
+	for (i = 0; i < bytes; i++)
+		address.number = address.number << 8 | octets[i];
+	return address;
 }
 
 /**
@@ -132,19 +145,33 @@ static int split_prefix(const char *text, int family, struct prefix *prefix, str
  */
 int prefix_parse(const char *text, int family, struct prefix *prefix, struct error *err)
 {
-	__uint128_t mask;
+	struct prefix whole;
 	char right[PREFIX_TEXT];
 
 	if (split_prefix(text, family, prefix, err))
 		return -1;
-	mask = host_mask(family, prefix->length);
-	if (prefix->address.number & mask) {
-		prefix->address.number &= ~mask;
-		prefix_format(prefix, right);
+	whole = prefix_of(&prefix->address, prefix->length);
+	if (prefix->address.number != whole.address.number) {
+		prefix_format(&whole, right);
 		return error_set(err, "'%s' has bits behind its length: %s would be the prefix",
 				 text, right);
 	}
 	return 0;
+}
+
+/**
+ * prefix_of() - the prefix that an address is in
+ * @address: the address
+ * @length: the prefix's length
+ *
+ * Return: the prefix.
+ */
+struct prefix prefix_of(const struct address *address, unsigned int length)
+{
+	struct prefix prefix = { *address, length };
+
+	prefix.address.number &= ~host_mask(address->family, length);
+	return prefix;
 }
 
 /**
@@ -170,6 +197,18 @@ struct address prefix_last(const struct prefix *prefix)
 
 	last.number |= host_mask(last.family, prefix->length);
 	return last;
+}
+
+/**
+ * prefixes_overlap() - have they an address in common?
+ * @one: a prefix
+ * @other: another one
+ */
+bool prefixes_overlap(const struct prefix *one, const struct prefix *other)
+{
+	return one->address.family == other->address.family &&
+	       one->address.number <= prefix_last(other).number &&
+	       other->address.number <= prefix_last(one).number;
 }
 
 /**

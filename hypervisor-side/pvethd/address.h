@@ -37,11 +37,14 @@ struct prefix {
 const char *family_name(int family);
 unsigned int family_bits(int family);
 int address_parse(const char *text, int family, struct address *address, struct error *err);
+struct address address_from(int family, const uint8_t *octets);
 void address_octets(const struct address *address, uint8_t *octets);
 bool address_format(const struct address *address, char *text);
 int prefix_parse(const char *text, int family, struct prefix *prefix, struct error *err);
+struct prefix prefix_of(const struct address *address, unsigned int length);
 void prefix_format(const struct prefix *prefix, char *text);
 struct address prefix_last(const struct prefix *prefix);
+bool prefixes_overlap(const struct prefix *one, const struct prefix *other);
 int range_parse(const char *text, struct address *first, struct address *last,
 		struct error *err);
 

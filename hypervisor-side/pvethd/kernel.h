@@ -84,6 +84,9 @@ int bridge_add(const char *name, const uint8_t *mac, struct error *err);
 /* The interface has this address of ours, without a route that comes with it. */
 int address_set(unsigned int ifindex, const struct address *address, unsigned int length,
 		struct error *err);
+/* Those of all interfaces, and the prefixes that they are in there */
+int addresses_find(void (*found)(const char *interface, const struct prefix *prefix, void *data),
+		   void *data, struct error *err);
 /* What no other route is for is unreachable. */
 int route_block(const struct prefix *prefix, struct error *err);
 int route_unblock(const struct prefix *prefix, struct error *err);

@@ -84,13 +84,6 @@ const struct network *network_next(const struct network *network)
 	return network ? TAILQ_NEXT(network, entry) : TAILQ_FIRST(&networks);
 }
 
-static bool overlap(const struct prefix *one, const struct prefix *other)
-{
-	return one->address.family == other->address.family &&
-	       one->address.number <= prefix_last(other).number &&
-	       other->address.number <= prefix_last(one).number;
-}
-
 /* Those of a kind that guests cannot have, and those of other networks */
 static int check_prefix(const struct prefix *prefix, struct error *err)
 {
@@ -109,13 +102,13 @@ static int check_prefix(const struct prefix *prefix, struct error *err)
 	for (i = 0; i < COUNT(not_ours); i++) {
 		if (prefix_parse(not_ours[i], prefix->address.family, &reserved, err))
 			continue;
-		if (overlap(prefix, &reserved))
+		if (prefixes_overlap(prefix, &reserved))
 			return error_set(err, "the network %s has addresses of %s, which are no guest's: take a part of 10.0.0.0/8 or fd00::/8, for instance",
 					 text, not_ours[i]);
 	}
 	TAILQ_FOREACH(network, &networks, entry) {
 		for (i = 0; i < FAMILIES; i++) {
-			if (!overlap(prefix, &network->pools[i].prefix))
+			if (!prefixes_overlap(prefix, &network->pools[i].prefix))
 				continue;
 			prefix_format(&network->pools[i].prefix, other);
 			return error_set(err, "the network %s overlaps with %s, which is network %s's",
@@ -490,7 +483,7 @@ json_t *network_add(json_t *json, struct error *err)
 			  network->name);
 		goto err_free;
 	}
-	if (dnsmasq_check(err) || check_bridge(network, err))
+	if (dnsmasq_check(err) || check_bridge(network, err) || route_check(network, err))
 		goto err_free;
 	if (network->uplink[0] && link_get(network->uplink, &link, err)) {
 		error_prefix(err, "the uplink %s", network->uplink);

@@ -101,6 +101,7 @@ void uplink_changed(const char *name);
 int uplink_check_publish(const struct port_config *config, struct error *err);
 
 /* route.c APIs: */
+int route_check(const struct network *network, struct error *err);
 int route_open(const struct network *network, struct error *err);
 void route_close(const struct network *network);
 void route_port_gone(const struct port *port);

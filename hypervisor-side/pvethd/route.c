@@ -11,6 +11,7 @@
  * it must when an interface was down, which costs it its routes.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "kernel.h"
 #include "network.h"
@@ -80,6 +81,48 @@ static void unblock(const struct network *network, unsigned int count)
 		if (network_has(network, i) &&
 		    route_unblock(&network->pools[i].prefix, &err))
 			log_error("network %s: %s", network->name, err.text);
+}
+
+struct search {
+	const struct network *network;
+	struct error *err;
+	bool found;
+};
+
+static void compare_prefix(const char *interface, const struct prefix *prefix, void *data)
+{
+	char own[PREFIX_TEXT], other[PREFIX_TEXT];
+	struct search *search = data;
+	struct link_info link;
+	struct error ignored;
+	unsigned int i;
+
+	for (i = 0; i < FAMILIES && !search->found; i++) {
+		if (!prefixes_overlap(prefix, &search->network->pools[i].prefix))
+			continue;
+		/* Ports may be there, and what was known of their networks lost. */
+		if (!link_get(interface, &link, &ignored) && !strcmp(link.kind, PVETH_KIND))
+			return;
+		prefix_format(&search->network->pools[i].prefix, own);
+		prefix_format(prefix, other);
+		error_set(search->err, "the network %s overlaps with %s, in which interface %s has an address: guests would have those of others there",
+			  own, other, interface);
+		search->found = true;
+	}
+}
+
+/**
+ * route_check() - can a network have its addresses?
+ * @network: the network
+ * @err: receives whose they are: where the host is, others have them
+ *
+ * Return: 0, or -1.
+ */
+int route_check(const struct network *network, struct error *err)
+{
+	struct search search = { .network = network, .err = err };
+
+	return addresses_find(compare_prefix, &search, err) || search.found ? -1 : 0;
 }
 
 /**

@@ -3,6 +3,7 @@
  * Links, which are the interfaces of ports, and addresses and routes of theirs
  */
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -227,6 +228,41 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 		error_prefix(err, "the address %s", text);
 	}
 	return ret;
+}
+
+static struct address address_of(const struct sockaddr *sa)
+{
+	const void *octets = sa->sa_family == AF_INET ?
+		(const void *)&((const struct sockaddr_in *)sa)->sin_addr :
+		&((const struct sockaddr_in6 *)sa)->sin6_addr;
+
+	return address_from(sa->sa_family, octets);
+}
+
+int addresses_find(void (*found)(const char *interface, const struct prefix *prefix, void *data),
+		   void *data, struct error *err)
+{
+	struct ifaddrs *all, *ifa;
+	struct address address;
+	struct prefix prefix;
+	unsigned int length;
+	__uint128_t mask;
+
+	if (getifaddrs(&all))
+		return error_set(err, "cannot see the host's addresses: %s", strerror(errno));
+	for (ifa = all; ifa; ifa = ifa->ifa_next) {
+		if (!ifa->ifa_addr || !ifa->ifa_netmask ||
+		    (ifa->ifa_addr->sa_family != AF_INET && ifa->ifa_addr->sa_family != AF_INET6))
+			continue;
+		address = address_of(ifa->ifa_addr);
+		length = 0;
+		for (mask = address_of(ifa->ifa_netmask).number; mask; mask &= mask - 1)
+			length++;
+		prefix = prefix_of(&address, length);
+		found(ifa->ifa_name, &prefix, data);
+	}
+	freeifaddrs(all);
+	return 0;
 }
 
 static struct nlmsghdr *route_request(char *buffer, uint16_t type, uint16_t flags,

@@ -9,6 +9,7 @@
  *	link NAME KIND QUEUES	an interface is made
  *	unlink NAME		an interface is deleted
  *	mtu NAME N		it has this MTU
+ *	address NAME ADDRESS/LENGTH	it has this address
  *	rename NAME NEW		an interface has another name
  *	away NAME		an interface leaves the network namespace, and is back at once
  *	detach NAME		its guest is gone, as the kernel would have noticed
@@ -75,6 +76,14 @@ struct fake_link *fake_link_named(const char *name)
 		if (link->info.ifindex && !strcmp(link->name, name))
 			return link;
 	return NULL;
+}
+
+struct fake_link *fake_link_next(struct fake_link *link)
+{
+	link = link ? link + 1 : links;
+	while (link < links + MAX_LINKS && !link->info.ifindex)
+		link++;
+	return link < links + MAX_LINKS ? link : NULL;
 }
 
 struct fake_link *fake_link_of(unsigned int ifindex)
@@ -416,6 +425,8 @@ static bool link_command(const char *command, struct fake_link *link, const char
 	} else if (!strcmp(command, "mtu")) {
 		link->info.mtu = atoi(arg);
 		report_link(link, LINK_NEW);
+	} else if (!strcmp(command, "address")) {
+		remember(link->addresses, sizeof(link->addresses), arg);
 	} else if (!strcmp(command, "rename")) {
 		if (sscanf(arg, "%15s", link->name) != 1)
 			abort();

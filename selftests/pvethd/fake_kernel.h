@@ -27,6 +27,8 @@ struct fake_link {
 
 struct fake_link *fake_link_named(const char *name);
 struct fake_link *fake_link_of(unsigned int ifindex);
+/* Those that are there, one after the other; the first one after NULL */
+struct fake_link *fake_link_next(struct fake_link *link);
 /* As if the kernel had said so; returns it. */
 int fail(int error, struct error *err);
 /* A word of a list, once */

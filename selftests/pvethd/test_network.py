@@ -2,6 +2,7 @@
 """Networks, and the addresses that ports have of them."""
 import ipaddress
 import json
+import os
 import random
 import signal
 import threading
@@ -118,6 +119,26 @@ def test_bad_networks(daemon):
         check_equal(list(answer), ['error'], f'answer to {request}')
     check_equal(json.loads(daemon.ctl('network', 'list', '--json').stdout), before, 'networks')
     check_equal(listing(daemon.state_dir), ['blue.network'], 'state files')
+
+
+def test_host_addresses(daemon):
+    """network: one that has addresses of where the host is is refused"""
+    daemon.start('link eth0 dummy 1')
+    daemon.kernel('address eth0 192.168.1.9/24')
+    daemon.kernel('address eth0 2001:db8::9/64')
+    for prefix in ('--ipv4', '192.168.1.0/24'), ('--ipv4', '192.168.1.64/26'), \
+            ('--ipv4', '192.168.0.0/16'), ('--ipv6', '2001:db8::/64'):
+        daemon.fails_with(['network', 'add', 'blue', *prefix], prefix[1], 'interface eth0')
+    check_equal(listing(daemon.state_dir), [], 'state files')
+    add_network(daemon, 'blue', '--ipv4', '192.168.2.0/24', '--ipv6', '2001:db8:0:1::/64')
+    daemon.add('vm1', '--network', 'blue')
+    # Where its state was lost, ports are there.
+    daemon.kill()
+    for name in 'blue.network', 'vm1.json':
+        os.remove(os.path.join(daemon.state_dir, name))
+    daemon.start('link vm1 pveth 1')
+    daemon.kernel('address vm1 192.168.2.1/24')
+    add_network(daemon, 'blue', '--ipv4', '192.168.2.0/24')
 
 
 def test_addresses(daemon):
