@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "network.h"
 #include "text.h"
 
 static const char *const state_names[] = {
@@ -235,6 +236,8 @@ json_t *port_to_json(const struct port *port)
 	struct error err;
 	json_t *state;
 
+	if (!*problem && port->config.network[0] && dnsmasq_problem())
+		problem = dnsmasq_problem();
 	if (link_get(port->config.name, &link, &err) || strcmp(link.kind, PVETH_KIND)) {
 		link.ifindex = 0;
 		state = json_string("absent");

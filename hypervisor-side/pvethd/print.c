@@ -161,6 +161,50 @@ static void print_line(const char *title, const char *value)
 	printf("  %-14s %s\n", title, value);
 }
 
+/* As linux/pveth.h has them */
+static const struct {
+	const char *name;
+	const char *says;
+} errors[] = {
+	{ "features", "a feature that was not offered, or one without what it needs" },
+	{ "queues", "no queue pairs, or more than are offered, or can be" },
+	{ "ring-size", "a ring's size is out of bounds or no power of two" },
+	{ "ring-addr", "a ring is misaligned, not within the memory, or overlaps another" },
+	{ "reserved", "a reserved field is not zero" },
+	{ "index", "a producer index went back, or further ahead than the ring is large" },
+	{ "frame", "a frame has no descriptors, too many, or more than were published" },
+	{ "desc-addr", "a descriptor or a buffer is not within the memory" },
+	{ "desc-len", "a descriptor's length is zero or exceeds its buffer, or a buffer is too small" },
+	{ "desc-id", "an ID is out of range, or names nothing that is outstanding" },
+	{ "offload", "offload metadata that was not negotiated" },
+	{ "no-memory", "the host could not allocate what the session needs" },
+	{ "memory", "the guest's memory is not where the host was told" },
+};
+
+static void print_error(json_t *port, const char *key, const char *title)
+{
+	const char *name = json_string_value(json_object_get(port, key));
+	size_t i;
+
+	if (!name)
+		return;
+	for (i = 0; i < COUNT(errors) && strcmp(errors[i].name, name); i++)
+		;
+	printf("  %-14s %s%s%s\n", title, name, i < COUNT(errors) ? ": " : "",
+	       i < COUNT(errors) ? errors[i].says : "");
+}
+
+/* A number, and what of it the guest uses */
+static void print_used(json_t *port, const char *title, const char *key, const char *used_key)
+{
+	json_int_t used = get_number(port, used_key);
+
+	printf("  %-14s %" JSON_INTEGER_FORMAT, title, get_number(port, key));
+	if (used && used != get_number(port, key))
+		printf(", the guest uses %" JSON_INTEGER_FORMAT, used);
+	putchar('\n');
+}
+
 /* What the guest was kept from, and how often */
 static void print_filter(json_t *port)
 {
@@ -201,10 +245,8 @@ void print_port(json_t *port)
 
 	printf("%s\n", get_string(port, "name"));
 	print_line("state:", get_string(port, "state"));
-	if (json_is_string(json_object_get(port, "error")))
-		print_line("error:", get_string(port, "error"));
-	if (json_is_string(json_object_get(port, "guest_error")))
-		print_line("guest's error:", get_string(port, "guest_error"));
+	print_error(port, "error", "error:");
+	print_error(port, "guest_error", "guest's error:");
 	if (json_is_string(json_object_get(port, "problem")))
 		print_line("problem:", get_string(port, "problem"));
 	print_line("mode:", get_string(port, "mode"));
@@ -219,11 +261,11 @@ void print_port(json_t *port)
 	print_filter(port);
 	print_rate(port, "rate_in", "rate in:");
 	print_rate(port, "rate_out", "rate out:");
-	printf("  queue pairs:   %" JSON_INTEGER_FORMAT "\n", get_number(port, "queues"));
+	print_used(port, "queue pairs:", "queues", "session_queues");
 	print_line("window:", get_size(port, "window_size"));
 	if (json_is_integer(json_object_get(port, "memory")))
 		print_line("memory:", get_size(port, "memory"));
-	printf("  MTU:           %" JSON_INTEGER_FORMAT "\n", get_number(port, "mtu"));
+	print_used(port, "MTU:", "mtu", "guest_mtu");
 	printf("  sessions:      %" JSON_INTEGER_FORMAT "\n", get_number(port, "sessions"));
 	print_line("features:", get_string(port, "features"));
 	if (*get_string(port, "bridge"))

@@ -12,6 +12,7 @@
  *	address NAME ADDRESS/LENGTH	it has this address
  *	rename NAME NEW		an interface has another name
  *	away NAME		an interface leaves the network namespace, and is back at once
+ *	broke NAME ERROR	its guest broke the protocol
  *	detach NAME		its guest is gone, as the kernel would have noticed
  *	fail CALL ERRNO		from now on attach, add, get, route, limit or nft fails; 0: no
  *				more
@@ -315,6 +316,12 @@ int port_status_get(unsigned int ifindex, struct port_status *status, struct err
 	if (!link || strcmp(link->info.kind, PVETH_KIND))
 		return fail(ENODEV, err);
 	status->state = link->attached ? PVETH_PORT_STATE_READY : PVETH_PORT_STATE_DETACHED;
+	if (link->error) {
+		status->state = PVETH_PORT_STATE_ERROR;
+		status->error = link->error;
+		status->queue_pairs = 1;
+		status->guest_mtu = 1400;
+	}
 	status->stats[PVETH_A_PORT_STATS_G2H_FRAMES] = 12 + link->frames;
 	status->stats[PVETH_A_PORT_STATS_G2H_BYTES] = 1000 * link->frames;
 	status->stats[PVETH_A_PORT_STATS_H2G_DROPPED] = link->frames / 2;
@@ -435,6 +442,9 @@ static bool link_command(const char *command, struct fake_link *link, const char
 		move_link(link);
 	} else if (!strcmp(command, "detach")) {
 		detach(link);
+		report_link(link, LINK_SESSION);
+	} else if (!strcmp(command, "broke")) {
+		link->error = atoi(arg);
 		report_link(link, LINK_SESSION);
 	} else if (!strcmp(command, "show")) {
 		printf("%u %u %u %d\n", link->info.ifindex, link->info.mtu, link->info.queues,

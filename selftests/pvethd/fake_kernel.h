@@ -14,6 +14,7 @@ struct fake_link {
 	char name[IFNAMSIZ];
 	struct link_info info;
 	bool attached;
+	unsigned int error;
 	char regions[128];
 	struct guest guest;
 	uint8_t mac[6];

@@ -46,6 +46,22 @@ def test_add(daemon):
         check_equal(json.load(file)['mac'], mac, 'MAC address in the state file')
 
 
+def test_show_error(daemon):
+    """show: why a session ended, in words"""
+    daemon.start()
+    daemon.add('vm1', '--mtu', '9000')
+    check_equal('error:' in daemon.ctl('show', 'vm1').stdout, False, 'error at first')
+    daemon.kernel('broke vm1 8')
+    port = daemon.show('vm1')
+    check_equal((port['state'], port['error']), ('error', 'desc-addr'), 'state')
+    check_contains(daemon.ctl('show', 'vm1').stdout,
+                   '  error:         desc-addr: a descriptor or a buffer is not within the memory\n',
+                   '  MTU:           9000, the guest uses 1400\n', '  queue pairs:   1\n')
+    # One that this pvethd does not know
+    daemon.kernel('broke vm1 99')
+    check_contains(daemon.ctl('show', 'vm1').stdout, '  error:         99\n')
+
+
 def test_add_options(daemon):
     """add: takes all options"""
     daemon.start()

@@ -200,3 +200,6 @@ def test_no_dnsmasq(daemon):
     add_network(daemon, 'blue', '--ipv4', '10.1.0.0/24')
     wait_for(lambda: show_network(daemon, 'blue')['problem'], 'a problem')
     check_contains(show_network(daemon, 'blue')['problem'], 'cannot run dnsmasq')
+    daemon.add('vm1', '--network', 'blue')
+    wait_for(lambda: 'cannot run dnsmasq' in str(daemon.show('vm1')['problem']),
+             'the same of a port')
