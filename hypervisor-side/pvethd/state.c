@@ -74,6 +74,19 @@ int state_lock(const char *dir, struct error *err)
 	return directory_lock(state_fd, dir, "--state-dir", err);
 }
 
+/* Files are on the disk when the directory is, too. */
+static int sync_parent(void)
+{
+	int fd = openat(state_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -1;
+	ret = fsync(fd);
+	close(fd);
+	return ret;
+}
+
 /**
  * state_open() - open the directory of state files
  * @dir: its path; it is made if it is missing
@@ -83,11 +96,16 @@ int state_lock(const char *dir, struct error *err)
  */
 int state_open(const char *dir, struct error *err)
 {
-	if (mkdir(dir, 0755) && errno != EEXIST)
+	bool made = !mkdir(dir, 0755);
+
+	if (!made && errno != EEXIST)
 		return error_set(err, "cannot make the directory %s: %s", dir, strerror(errno));
 	state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (state_fd < 0)
 		return error_set(err, "cannot open the directory %s: %s", dir, strerror(errno));
+	if (made && sync_parent())
+		return error_set(err, "cannot make the directory %s for good: %s", dir,
+				 strerror(errno));
 	return 0;
 }
 

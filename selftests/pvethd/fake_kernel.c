@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A kernel for tests of pvethd, in place of its netlink.c, rtnl.c, genl.c and, with
- * fake_network.c and fake_nft.c, tc.c, setting.c and nft.c
+ * fake_network.c and fake_nft.c, tc.c, setting.c and nft.c; and a disk, fake_disk.c
  *
  * The test says on stdin what happens to the kernel, a command in each line,
  * and gets an answer in a line of stdout:
@@ -14,8 +14,10 @@
  *	away NAME		an interface leaves the network namespace, and is back at once
  *	broke NAME ERROR	its guest broke the protocol
  *	detach NAME		its guest is gone, as the kernel would have noticed
- *	fail CALL ERRNO		from now on attach, add, get, route, limit or nft fails; 0: no
- *				more
+ *	fail CALL ERRNO		from now on attach, add, get, route, limit or nft fails, or
+ *				file or directory, fsync(2) of one; 0: no more
+ *	disk			what became of files since the last time: what was synced,
+ *				renamed and removed
  *	swap N			N attempts to attach find memory that is not there any more
  *	quiet ON		1: nothing is reported; 0: it is again
  *	changed			report that anything may have changed
@@ -403,6 +405,8 @@ static void set_failure(const char *call, int error)
 		fake_limit_fail(error);
 	else if (!strcmp(call, "nft"))
 		fake_nft_fail(error);
+	else if (!strcmp(call, "file") || !strcmp(call, "directory"))
+		fake_disk_fail(call[0] == 'd', error);
 	else
 		fail_get = error;
 }
@@ -515,6 +519,9 @@ static void run_command(const char *line)
 		set_failure(first, atoi(second));
 	} else if (!strcmp(command, "blocked")) {
 		puts(fake_route_blocked());
+		return;
+	} else if (!strcmp(command, "disk")) {
+		puts(fake_disk_told());
 		return;
 	} else if (!strcmp(command, "rules")) {
 		puts(fake_nft_rules(first));

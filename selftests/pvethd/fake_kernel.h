@@ -50,8 +50,19 @@ void fake_nft_lose(const char *name);
 void fake_nft_unlink(const char *link);
 const char *fake_nft_rules(const char *name);
 
+/* fake_disk.c APIs: */
+void fake_disk_fail(bool directory, int error);
+/* Since the last time */
+const char *fake_disk_told(void);
+
 /* Functions that the linker makes names for: --wrap=setsockopt */
 int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_renameat(int old_dir, const char *old, int new_dir, const char *new);
+int __wrap_renameat(int old_dir, const char *old, int new_dir, const char *new);
+int __real_unlinkat(int dir, const char *name, int flags);
+int __wrap_unlinkat(int dir, const char *name, int flags);
 
 #endif /* _FAKE_KERNEL_H */

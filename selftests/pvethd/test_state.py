@@ -158,6 +158,37 @@ def test_bad_state_has_addresses(daemon):
     daemon.ctl('network', 'del', 'red')
 
 
+def test_disk(daemon):
+    """state: what is answered outlives the machine, and nothing else does"""
+    daemon.start()
+    check_equal(daemon.kernel('disk'), 'sync directory', 'the directory itself')
+    daemon.ctl('network', 'add', 'blue', '--ipv4', '10.1.0.0/24')
+    written = 'sync file, rename {0}, sync directory'
+    check_equal(daemon.kernel('disk'), written.format('blue.network'), 'a network')
+    daemon.add('vm1', '--network', 'blue', '--ipv4', '10.1.0.7')
+    check_equal(daemon.kernel('disk'), written.format('vm1.json'), 'a port')
+    daemon.kernel('fail file 5')
+    daemon.fails_with(('add', 'vm2', '--network', 'blue'), 'the state file vm2.json',
+                      'Input/output error')
+    check_equal(daemon.kernel('disk').split(', ')[:2], ['sync file', 'remove .vm2.json'],
+                'a file that cannot be written')
+    daemon.kernel('fail file 0')
+    # It is not known whether a file is there that is not to be: the address is its own.
+    daemon.kernel('fail directory 5')
+    daemon.fails_with(('add', 'vm2', '--network', 'blue', '--ipv4', '10.1.0.8'), 'vm2.json')
+    daemon.fails_with(('del', 'vm1'), 'cannot remove the state file vm1.json')
+    daemon.kernel('fail directory 0')
+    daemon.fails_with(('add', 'vm3', '--network', 'blue', '--ipv4', '10.1.0.8'), 'is not free')
+    check_equal(ports(daemon), ['vm1'], 'ports')
+    daemon.kernel('disk')
+    daemon.ctl('del', 'vm1')
+    check_equal(daemon.kernel('disk'), 'remove vm1.json, sync directory', 'a port that is deleted')
+    daemon.stop()
+    daemon.start()
+    daemon.ctl('network', 'del', 'blue')
+    check_equal(daemon.kernel('disk'), 'remove blue.network, sync directory', 'the network')
+
+
 def test_second(daemon):
     """a second pvethd for the same directories refuses to start"""
     daemon.start()
