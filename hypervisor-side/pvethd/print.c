@@ -174,7 +174,7 @@ static const struct {
 	{ "index", "a producer index went back, or further ahead than the ring is large" },
 	{ "frame", "a frame has no descriptors, too many, or more than were published" },
 	{ "desc-addr", "a descriptor or a buffer is not within the memory" },
-	{ "desc-len", "a descriptor's length is zero or exceeds its buffer, or a buffer is too small" },
+	{ "desc-len", "a descriptor's length is zero, or its buffer is too small" },
 	{ "desc-id", "an ID is out of range, or names nothing that is outstanding" },
 	{ "offload", "offload metadata that was not negotiated" },
 	{ "no-memory", "the host could not allocate what the session needs" },

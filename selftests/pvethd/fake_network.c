@@ -46,17 +46,19 @@ int address_set(unsigned int ifindex, const struct address *address, unsigned in
 int addresses_find(void (*found)(const char *interface, const struct prefix *prefix, void *data),
 		   void *data, struct error *err)
 {
-	char addresses[sizeof(((struct fake_link *)NULL)->addresses)], *word, *length, *rest;
+	char copy[sizeof(((struct fake_link *)NULL)->addresses)], *word, *length, *rest;
 	struct fake_link *link;
 	struct address address;
 	struct prefix prefix;
+	int family;
 
 	for (link = fake_link_next(NULL); link; link = fake_link_next(link)) {
-		strcpy(addresses, link->addresses);
-		for (word = strtok_r(addresses, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		strcpy(copy, link->addresses);
+		for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 			length = strchr(word, '/');
 			*length++ = '\0';
-			if (address_parse(word, strchr(word, ':') ? AF_INET6 : AF_INET, &address, err))
+			family = strchr(word, ':') ? AF_INET6 : AF_INET;
+			if (address_parse(word, family, &address, err))
 				return -1;
 			prefix = prefix_of(&address, atoi(length));
 			found(link->name, &prefix, data);
