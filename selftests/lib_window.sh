@@ -77,7 +77,7 @@ put_served_in() {
 }
 
 # What the driver makes of the window as it is now: whether it takes it, what
-# interfaces there are, and what it says
+# interfaces there are, and what is said: of an error, but for -ENODEV, by the kernel, too
 probe() {
 	guest 1 bash -s <<-'EOT'
 	device=$(grep -lx 0x1110 /sys/bus/pci/devices/*/device)
@@ -87,9 +87,9 @@ probe() {
 	if [ -e "$device/driver" ]; then echo taken; else echo "left alone"; fi
 	ls /sys/class/net | sed '/^lo$/d; s/.*/an interface/'
 	dmesg | awk '/window.sh: probe/ { said = ""; next }
-		/pveth/ && !/probe .*failed/ { said = said $0 "\n" }
+		/pveth/ { said = said $0 "\n" }
 		END { printf "%s", said }' |
-		sed "s/^\[[^]]*\] //; s/${device##*/}/DEVICE/"
+		sed "s/^\[[^]]*\] //; s/${device##*/}/DEVICE/; s/.*probe.* failed with/failed with/"
 	EOT
 }
 
