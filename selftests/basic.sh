@@ -25,7 +25,7 @@ driver_loads_by_itself() {
 }
 
 ethtool_says_who_it_is() {
-	in_guest 1 "ethtool -i $interface; ethtool -P $interface
+	in_guest 1 "ethtool -i $interface; ethtool -P $interface; ethtool $interface
 		basename \$(readlink -f /sys/class/net/$interface/device)" \
 		>"$TMPDIR/out"
 	host cat "$TMPDIR/out"
@@ -33,7 +33,19 @@ ethtool_says_who_it_is() {
 	grep -qx 'firmware-version: ABI 1\.0' "$TMPDIR/out"
 	grep -qx "bus-info: $(tail -n 1 "$TMPDIR/out")" "$TMPDIR/out"
 	grep -qx "Permanent address: $(port_field 1 mac)" "$TMPDIR/out"
+	grep -qx '[[:space:]]*Duplex: Full' "$TMPDIR/out"
 	ethtool -i "$port" | grep -x 'driver: pveth_host'
+}
+
+# Uncached the window would work, too, and nobody would see why it is slow.
+window_is_mapped_write_back() {
+	in_guest 1 "sed -n 3p /sys/class/net/$interface/device/resource
+		cat /sys/kernel/debug/x86/pat_memtype_list
+		dmesg" >"$TMPDIR/out"
+	awk 'NR == 1 { start = $1; sub(/^0x/, "", start) }
+		index($0, "PAT: [mem 0x" start "-") { print; types = types $NF }
+		/the window is uncached/ { print; types = types "warning" }
+		END { exit types != "write-back" }' "$TMPDIR/out"
 }
 
 address_and_mtu_are_the_hosts() {
@@ -293,6 +305,7 @@ own_address_is_left_alone() {
 
 run_tests driver_loads_by_itself \
 	ethtool_says_who_it_is \
+	window_is_mapped_write_back \
 	address_and_mtu_are_the_hosts \
 	guest_takes_link_down_and_up \
 	host_takes_link_down_and_up \

@@ -16,7 +16,8 @@ FLOOD_FRAMES=20000
 FIXED_PER_MILLE=125 FIXED_US=500
 ADAPTIVE_PER_MILLE=250
 # Those of a slow sender are far apart: with the longest wait there is, fewer share one
-[ $patience = 1 ] || FIXED_PER_MILLE=500 FIXED_US=1000 ADAPTIVE_PER_MILLE=750
+[ $patience = 1 ] ||
+	FLOOD_FRAMES=5000 FIXED_PER_MILLE=500 FIXED_US=1000 ADAPTIVE_PER_MILLE=750
 IDLE_SECONDS=3
 
 # Of the port and of the card
