@@ -384,6 +384,9 @@ rates_are_limited() {
 	address=$(address4 1)
 	limited host 1 "$address" 128000
 	limited 1 host "${HOST[0]}" 256000
+	pvethctl show "$port" --json | jq '.stats | {rate_in_dropped, rate_out_dropped}' |
+		tee "$TMPDIR/dropped"
+	jq -e '.rate_in_dropped >= 0 and .rate_out_dropped > 0' "$TMPDIR/dropped"
 	# Until the queue is empty
 	wait_for 60 answers "$address"
 	give_up 1

@@ -48,6 +48,12 @@ static const char *const stat_names[] = {
 	[PVETH_A_PORT_STATS_PROTOCOL_ERRORS] = "protocol_errors",
 };
 
+/* Without memory a member is missing. */
+static void set(json_t *json, const char *key, json_t *value)
+{
+	json_object_set_new(json, key, value);
+}
+
 /* A kernel that is newer than this daemon may have others. */
 static json_t *name_of(const char *const *names, size_t count, uint32_t value)
 {
@@ -70,6 +76,18 @@ static json_t *stats_to_json(const uint64_t *stats)
 		if (stat_names[i])
 			json_object_set_new(json, stat_names[i], json_integer(stats[i]));
 	return json;
+}
+
+/* Packets beyond a limit that cannot be asked for: none is set, or the interface is gone. */
+static void add_rate_drops(json_t *stats, const struct port *port, unsigned int ifindex)
+{
+	uint64_t packets;
+	struct error err;
+
+	if (port->config.rate_in && !rate_drops_out(ifindex, &packets, &err))
+		set(stats, "rate_in_dropped", json_integer(packets));
+	if (port->config.rate_out && !rate_drops_in(ifindex, &packets, &err))
+		set(stats, "rate_out_dropped", json_integer(packets));
 }
 
 static json_t *mac_to_json(const uint8_t *mac)
@@ -215,12 +233,6 @@ static json_t *libvirt_xml(const struct port *port)
 	return xml;
 }
 
-/* Without memory a member is missing. */
-static void set(json_t *json, const char *key, json_t *value)
-{
-	json_object_set_new(json, key, value);
-}
-
 /**
  * port_to_json() - describe a port
  * @port: the port
@@ -234,7 +246,7 @@ json_t *port_to_json(const struct port *port)
 	const char *problem = *port->problem ? port->problem : port->route_problem;
 	struct link_info link = {};
 	struct error err;
-	json_t *state;
+	json_t *state, *stats;
 
 	if (!*problem && port->config.network[0] && dnsmasq_problem())
 		problem = dnsmasq_problem();
@@ -261,7 +273,10 @@ json_t *port_to_json(const struct port *port)
 	set(json, "features", json_sprintf("0x%" PRIx64, status.features));
 	set(json, "guest_mtu", json_integer(status.guest_mtu));
 	set(json, "guest_mac", mac_to_json(status.guest_current_mac));
-	set(json, "stats", stats_to_json(status.stats));
+	stats = stats_to_json(status.stats);
+	if (link.ifindex)
+		add_rate_drops(stats, port, link.ifindex);
+	set(json, "stats", stats);
 	set(json, "filtered_out", filter_to_json(port));
 	set(json, "socket", json_string(port->socket));
 	set(json, "qemu_args", qemu_args(port));

@@ -43,15 +43,6 @@ static void genl_attributes(const struct nlmsghdr *nlh, const struct nlattr **ta
 			   mnl_nlmsg_get_payload_tail(nlh), table, max);
 }
 
-static void nested_attributes(const struct nlattr *nest, const struct nlattr **table,
-			      unsigned int max)
-{
-	const char *payload = mnl_attr_get_payload(nest);
-
-	netlink_attributes((const void *)payload, payload + mnl_attr_get_payload_len(nest),
-			   table, max);
-}
-
 static void family_reply(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nlattr *table[CTRL_ATTR_MAX + 1], *group[CTRL_ATTR_MCAST_GRP_MAX + 1];
@@ -69,7 +60,7 @@ static void family_reply(const struct nlmsghdr *nlh, void *data)
 	first = mnl_attr_get_payload(table[CTRL_ATTR_MCAST_GROUPS]);
 	if (!mnl_attr_ok(first, mnl_attr_get_payload_len(table[CTRL_ATTR_MCAST_GROUPS])))
 		return;
-	nested_attributes(first, group, CTRL_ATTR_MCAST_GRP_MAX);
+	netlink_nested_attributes(first, group, CTRL_ATTR_MCAST_GRP_MAX);
 	if (group[CTRL_ATTR_MCAST_GRP_ID])
 		family->group = mnl_attr_get_u32(group[CTRL_ATTR_MCAST_GRP_ID]);
 }
@@ -152,7 +143,7 @@ static void status_reply(const struct nlmsghdr *nlh, void *data)
 		       sizeof(status->guest_current_mac));
 	if (!port[PVETH_A_PORT_STATS])
 		return;
-	nested_attributes(port[PVETH_A_PORT_STATS], stats, PVETH_A_PORT_STATS_MAX);
+	netlink_nested_attributes(port[PVETH_A_PORT_STATS], stats, PVETH_A_PORT_STATS_MAX);
 	for (i = PVETH_A_PORT_STATS_G2H_FRAMES; i <= PVETH_A_PORT_STATS_MAX; i++)
 		status->stats[i] = get_u64(stats[i]);
 }

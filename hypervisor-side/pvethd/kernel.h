@@ -102,6 +102,9 @@ int route_set(unsigned int ifindex, const struct address *to, const struct addre
  */
 int rate_limit_out(unsigned int ifindex, uint64_t bits, struct error *err);
 int rate_limit_in(unsigned int ifindex, uint64_t bits, struct error *err);
+/* Packets that were too much since the limit was set; -ENOENT, for one, if there is none */
+int rate_drops_out(unsigned int ifindex, uint64_t *packets, struct error *err);
+int rate_drops_in(unsigned int ifindex, uint64_t *packets, struct error *err);
 
 /* setting.c APIs: */
 

@@ -76,6 +76,21 @@ void netlink_attributes(const struct nlattr *attr, const void *end, const struct
 	}
 }
 
+/**
+ * netlink_nested_attributes() - sort the attributes within another
+ * @attr: that other; of NULL there are none
+ * @table: receives them, of size @max + 1
+ * @max: the highest type of interest
+ */
+void netlink_nested_attributes(const struct nlattr *attr, const struct nlattr **table,
+			       unsigned int max)
+{
+	const char *first = attr ? mnl_attr_get_payload(attr) : NULL;
+
+	netlink_attributes((const void *)first,
+			   first ? first + mnl_attr_get_payload_len(attr) : NULL, table, max);
+}
+
 static int request_failed(const struct nlmsghdr *nlh, struct error *err)
 {
 	const struct nlmsgerr *msg = mnl_nlmsg_get_payload(nlh);

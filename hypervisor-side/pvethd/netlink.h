@@ -51,9 +51,13 @@ int netlink_monitor_join(struct netlink_monitor *monitor, unsigned int group, st
 void netlink_monitor_close(struct netlink_monitor *monitor);
 void netlink_attributes(const struct nlattr *attr, const void *end, const struct nlattr **table,
 			unsigned int max);
+void netlink_nested_attributes(const struct nlattr *attr, const struct nlattr **table,
+			       unsigned int max);
 
 /* rtnl.c APIs: */
 int rtnl_request(struct nlmsghdr *nlh, struct error *err);
+int rtnl_ask(struct nlmsghdr *nlh, void (*reply)(const struct nlmsghdr *nlh, void *data),
+	     void *data, struct error *err);
 int rtnl_open(struct event_base *base, struct error *err);
 void rtnl_close(void);
 

@@ -100,26 +100,16 @@ struct counter_search {
 	void *data;
 };
 
-static void nested(const struct nlattr *nest, const struct nlattr **table, unsigned int max)
-{
-	if (nest)
-		netlink_attributes(mnl_attr_get_payload(nest),
-				   (char *)mnl_attr_get_payload(nest) +
-				   mnl_attr_get_payload_len(nest), table, max);
-	else
-		memset(table, 0, (max + 1) * sizeof(*table));
-}
-
 static void element_found(const struct nlattr *element, const struct counter_search *search)
 {
 	const struct nlattr *table[NFTA_SET_ELEM_MAX + 1], *key[NFTA_DATA_MAX + 1];
 	const struct nlattr *expr[NFTA_EXPR_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];
 	char name[IFNAMSIZ] = "";
 
-	nested(element, table, NFTA_SET_ELEM_MAX);
-	nested(table[NFTA_SET_ELEM_KEY], key, NFTA_DATA_MAX);
-	nested(table[NFTA_SET_ELEM_EXPR], expr, NFTA_EXPR_MAX);
-	nested(expr[NFTA_EXPR_DATA], counter, NFTA_COUNTER_MAX);
+	netlink_nested_attributes(element, table, NFTA_SET_ELEM_MAX);
+	netlink_nested_attributes(table[NFTA_SET_ELEM_KEY], key, NFTA_DATA_MAX);
+	netlink_nested_attributes(table[NFTA_SET_ELEM_EXPR], expr, NFTA_EXPR_MAX);
+	netlink_nested_attributes(expr[NFTA_EXPR_DATA], counter, NFTA_COUNTER_MAX);
 	if (!key[NFTA_DATA_VALUE] || !counter[NFTA_COUNTER_PACKETS])
 		return;
 	/* An interface's name is as long as its room. */

@@ -18,6 +18,12 @@ int rtnl_request(struct nlmsghdr *nlh, struct error *err)
 	return netlink_request(&rtnl, nlh, NULL, NULL, err);
 }
 
+int rtnl_ask(struct nlmsghdr *nlh, void (*reply)(const struct nlmsghdr *nlh, void *data),
+	     void *data, struct error *err)
+{
+	return netlink_request(&rtnl, nlh, reply, data, err);
+}
+
 static struct nlmsghdr *link_request(char *buffer, uint16_t type, unsigned int ifindex)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
@@ -44,14 +50,6 @@ static void link_attributes(const struct nlmsghdr *nlh, const struct nlattr **ta
 			   mnl_nlmsg_get_payload_tail(nlh), table, IFLA_MAX);
 }
 
-static void nested_attributes(const struct nlattr *attr, const struct nlattr **table,
-			      unsigned int max)
-{
-	netlink_attributes(mnl_attr_get_payload(attr),
-			   (char *)mnl_attr_get_payload(attr) + mnl_attr_get_payload_len(attr),
-			   table, max);
-}
-
 static void link_reply(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -75,14 +73,14 @@ static void link_reply(const struct nlmsghdr *nlh, void *data)
 		link->master = mnl_attr_get_u32(table[IFLA_MASTER]);
 	if (!table[IFLA_LINKINFO])
 		return;
-	nested_attributes(table[IFLA_LINKINFO], info, IFLA_INFO_MAX);
+	netlink_nested_attributes(table[IFLA_LINKINFO], info, IFLA_INFO_MAX);
 	if (info[IFLA_INFO_KIND])
 		strncpy(link->kind, mnl_attr_get_str(info[IFLA_INFO_KIND]),
 			sizeof(link->kind) - 1);
 	if (!info[IFLA_INFO_SLAVE_KIND] || !info[IFLA_INFO_SLAVE_DATA] ||
 	    strcmp(mnl_attr_get_str(info[IFLA_INFO_SLAVE_KIND]), BRIDGE_KIND))
 		return;
-	nested_attributes(info[IFLA_INFO_SLAVE_DATA], port, IFLA_BRPORT_MAX);
+	netlink_nested_attributes(info[IFLA_INFO_SLAVE_DATA], port, IFLA_BRPORT_MAX);
 	link->isolated = port[IFLA_BRPORT_ISOLATED] &&
 			 mnl_attr_get_u8(port[IFLA_BRPORT_ISOLATED]);
 }

@@ -8,6 +8,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/gen_stats.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -172,7 +173,7 @@ static int replace_police(unsigned int ifindex, uint64_t octets, struct error *e
 	ret = rtnl_request(nlh, err);
 	if (ret)
 		return ret;
-	/* This kind of filter cannot be changed. */
+	/* This kind of filter cannot be changed, and its counters begin anew. */
 	ret = rtnl_request(filter_request(buffer, RTM_DELTFILTER, 0, ifindex), err);
 	if (ret && ret != -ENOENT)
 		return ret;
@@ -193,4 +194,67 @@ int rate_limit_in(unsigned int ifindex, uint64_t bits, struct error *err)
 	if (ret)
 		error_prefix(err, "cannot limit what comes from the guest (is there a qdisc 'ingress'?)");
 	return ret;
+}
+
+static void find_drops(const struct nlattr *stats, uint64_t *drops)
+{
+	const struct nlattr *table[TCA_STATS_MAX + 1];
+	const struct gnet_stats_queue *queue;
+
+	netlink_nested_attributes(stats, table, TCA_STATS_MAX);
+	if (!table[TCA_STATS_QUEUE] ||
+	    mnl_attr_get_payload_len(table[TCA_STATS_QUEUE]) < sizeof(*queue))
+		return;
+	queue = mnl_attr_get_payload(table[TCA_STATS_QUEUE]);
+	*drops += queue->drops;
+}
+
+static void tc_attributes(const struct nlmsghdr *nlh, const struct nlattr **table)
+{
+	netlink_attributes(mnl_nlmsg_get_payload_offset(nlh, sizeof(struct tcmsg)),
+			   mnl_nlmsg_get_payload_tail(nlh), table, TCA_MAX);
+}
+
+/* What fq_codel drops, the bucket above it counts as well. */
+static void bucket_reply(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *table[TCA_MAX + 1];
+
+	if (nlh->nlmsg_type != RTM_NEWQDISC)
+		return;
+	tc_attributes(nlh, table);
+	find_drops(table[TCA_STATS2], data);
+}
+
+static void police_reply(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *table[TCA_MAX + 1], *options[TCA_MATCHALL_MAX + 1];
+	const struct nlattr *actions[2], *action[TCA_ACT_MAX + 1];
+
+	if (nlh->nlmsg_type != RTM_NEWTFILTER)
+		return;
+	tc_attributes(nlh, table);
+	netlink_nested_attributes(table[TCA_OPTIONS], options, TCA_MATCHALL_MAX);
+	netlink_nested_attributes(options[TCA_MATCHALL_ACT], actions, 1);
+	netlink_nested_attributes(actions[1], action, TCA_ACT_MAX);
+	find_drops(action[TCA_ACT_STATS], data);
+}
+
+int rate_drops_out(unsigned int ifindex, uint64_t *packets, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+
+	*packets = 0;
+	/* Without the flag, only those who listen to notifications are told. */
+	return rtnl_ask(request(buffer, RTM_GETQDISC, NLM_F_ECHO, ifindex, TC_H_ROOT, OUT_HANDLE,
+				"tbf"), bucket_reply, packets, err);
+}
+
+int rate_drops_in(unsigned int ifindex, uint64_t *packets, struct error *err)
+{
+	char buffer[NETLINK_MESSAGE];
+
+	*packets = 0;
+	return rtnl_ask(filter_request(buffer, RTM_GETTFILTER, 0, ifindex), police_reply, packets,
+			err);
 }

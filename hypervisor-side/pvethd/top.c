@@ -30,12 +30,13 @@ enum count {
 	COUNTS,
 };
 
-static const char * const counters[COUNTS][4] = {
+static const char * const counters[COUNTS][6] = {
 	[FROM_GUEST_BYTES] = { "g2h_bytes" },
 	[FROM_GUEST_FRAMES] = { "g2h_frames" },
 	[TO_GUEST_BYTES] = { "h2g_bytes" },
 	[TO_GUEST_FRAMES] = { "h2g_frames" },
-	[DROPPED] = { "g2h_bad", "g2h_dropped", "h2g_dropped" },
+	[DROPPED] = { "g2h_bad", "g2h_dropped", "h2g_dropped", "rate_in_dropped",
+		      "rate_out_dropped" },
 };
 
 struct row {

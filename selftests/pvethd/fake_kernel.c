@@ -35,6 +35,7 @@
  *	network NAME		"ADDRESS/LENGTH" for each of its addresses, "TO<FROM" for
  *				its routes, and "SETTING=VALUE" for what was set
  *	rates NAME		"OUT IN": bits per second that it is limited to
+ *	excess NAME OUT+IN	so many packets were more than that
  *	blocked			prefixes that are unreachable
  *	rules CHAIN		what a chain of nftables has, each rule followed by ";", or
  *				"none" if there is no chain
@@ -481,6 +482,9 @@ static bool link_command(const char *command, struct fake_link *link, const char
 	} else if (!strcmp(command, "rates")) {
 		printf("%" PRIu64 " %" PRIu64 "\n", link->rate_out, link->rate_in);
 		return true;
+	} else if (!strcmp(command, "excess")) {
+		if (sscanf(arg, "%" SCNu64 "+%" SCNu64, &link->drops_out, &link->drops_in) != 2)
+			abort();
 	} else if (!strcmp(command, "regions")) {
 		puts(link->regions + !!link->regions[0]);
 		return true;

@@ -23,6 +23,7 @@ struct fake_link {
 	char routes[256];
 	char settings[512];
 	uint64_t rate_out, rate_in;
+	uint64_t drops_out, drops_in;
 	uint64_t frames;
 };
 

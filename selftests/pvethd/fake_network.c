@@ -147,6 +147,26 @@ int rate_limit_in(unsigned int ifindex, uint64_t bits, struct error *err)
 	return limit(ifindex, false, bits, err);
 }
 
+static int drops(unsigned int ifindex, bool out, uint64_t *packets, struct error *err)
+{
+	struct fake_link *link = fake_link_of(ifindex);
+
+	if (!link || !(out ? link->rate_out : link->rate_in))
+		return fail(link ? ENOENT : ENODEV, err);
+	*packets = out ? link->drops_out : link->drops_in;
+	return 0;
+}
+
+int rate_drops_out(unsigned int ifindex, uint64_t *packets, struct error *err)
+{
+	return drops(ifindex, true, packets, err);
+}
+
+int rate_drops_in(unsigned int ifindex, uint64_t *packets, struct error *err)
+{
+	return drops(ifindex, false, packets, err);
+}
+
 int setting_set(int family, const char *interface, const char *name, bool on,
 		struct error *err)
 {

@@ -86,6 +86,9 @@ def test_rates(daemon):
     check_contains(daemon.ctl('show', 'vm1').stdout, 'rate in:       100mbit\n',
                    'rate out:      64kbit\n')
     daemon.kernel('link vm7 pveth 1')
+    daemon.kernel('excess vm1 12+3')
+    stats = daemon.show('vm1')['stats']
+    check_equal([stats['rate_in_dropped'], stats['rate_out_dropped']], [12, 3], 'too much')
     daemon.ctl('add', 'vm7', '--rate-in', '1gbit', '--socket-user', 'no-such-user', fails=True)
     check_equal(daemon.kernel('rates vm7'), '0 0', 'limits of an interface that was there')
     daemon.kernel('fail limit 12')
@@ -111,6 +114,8 @@ def test_rates(daemon):
     check_equal(daemon.show('vm1')['rate_out'], 64000, 'rate after a restart')
     port = daemon.add('vm2', '--rate-out', '400gbit')
     check_equal(port.get('rate_in'), None, 'rate that is not limited')
+    check_equal([port['stats'].get('rate_in_dropped'), port['stats']['rate_out_dropped']],
+                [None, 0], 'what a rate that is not limited drops')
     check_equal(daemon.kernel('rates vm2'), '0 400000000000', 'limits of the interface')
     for rate in ('', 'fast', '10', '-1mbit', '1.5mbit', '10 mbit', '63kbit', '401gbit',
                  '18446744073710gbit', '99999999999999999999bit'):
