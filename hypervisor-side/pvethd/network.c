@@ -393,6 +393,12 @@ int network_port(const struct port *port, struct error *err)
 	return route_port(port, network, err);
 }
 
+static void set_problem(struct network *network, const struct error *err)
+{
+	log_error("network %s: %s", network->name, err->text);
+	snprintf(network->problem, sizeof(network->problem), "%s", err->text);
+}
+
 /* Its bridge may be gone, or up again, or have another MTU, of which guests are told. Most
  * of what is heard of it is of ports that come and go.
  */
@@ -419,8 +425,9 @@ static void refresh(struct network *network)
 	     port = port_of_network(network->name, port))
 		if (port->ifindex)
 			ret = network_port(port, &err);
+	network->problem[0] = '\0';
 	if (ret) {
-		log_error("network %s: %s", network->name, err.text);
+		set_problem(network, &err);
 		network->bridge.ifindex = 0;
 	}
 	dnsmasq_changed();
@@ -568,7 +575,7 @@ int network_del(const char *name, struct error *err)
 
 err_open:
 	if (open_network(network, &ignored))
-		log_error("network %s: %s", name, ignored.text);
+		set_problem(network, &ignored);
 err_insert:
 	insert(network);
 	uplinks_update_again();
@@ -579,6 +586,22 @@ err_insert:
 static json_t *number_to_json(__uint128_t number)
 {
 	return json_integer(number > INT64_MAX ? INT64_MAX : (int64_t)number);
+}
+
+/* What keeps its guests from addresses, names or the outside, or NULL; with @err as room */
+static const char *find_problem(const struct network *network, struct error *err)
+{
+	struct link_info link;
+
+	if (*network->problem)
+		return network->problem;
+	if (network->uplink[0] && uplinks_problem())
+		return uplinks_problem();
+	if (network->uplink[0] && link_get(network->uplink, &link, err)) {
+		error_prefix(err, "the uplink %s", network->uplink);
+		return err->text;
+	}
+	return dnsmasq_problem();
 }
 
 /**
@@ -593,7 +616,9 @@ json_t *network_to_json(const struct network *network)
 	static const char * const free_keys[FAMILIES] = { "free_ipv4", "free_ipv6" };
 	json_t *json = config_json(network), *ports = json_array();
 	char text[ADDRESS_TEXT];
+	const char *problem;
 	struct port *port;
+	struct error err;
 	unsigned int i;
 
 	for (i = 0; i < FAMILIES; i++) {
@@ -608,8 +633,8 @@ json_t *network_to_json(const struct network *network)
 	     port = port_of_network(network->name, port))
 		json_array_append_new(ports, config_to_json(&port->config));
 	json_object_set_new(json, "ports", ports);
-	json_object_set_new(json, "problem",
-			    dnsmasq_problem() ? json_string(dnsmasq_problem()) : json_null());
+	problem = find_problem(network, &err);
+	json_object_set_new(json, "problem", problem ? json_string(problem) : json_null());
 	return json;
 }
 
@@ -636,7 +661,7 @@ static int network_load(json_t *json, struct error *err)
 		return -1;
 	insert(network);
 	if (open_network(network, err))
-		log_error("network %s: %s", network->name, err->text);
+		set_problem(network, err);
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct network_bridge {
  * @bridged: its ports are in a bridge, which has its name
  * @isolated: and do not reach each other there
  * @bridge: that bridge
+ * @problem: what is wrong with that, or with its routes, or empty
  * @uplink: the interface that is its way out, or empty
  * @nat: addresses are translated there, by enum family_index
  * @excluded: ranges of addresses that no port gets, as an array of strings
@@ -45,6 +46,7 @@ struct network {
 	bool bridged;
 	bool isolated;
 	struct network_bridge bridge;
+	char problem[ERROR_TEXT];
 	char uplink[IFNAMSIZ];
 	bool nat[FAMILIES];
 	json_t *excluded;
@@ -96,6 +98,7 @@ const char *dnsmasq_problem(void);
 /* uplink.c APIs: */
 int uplinks_update(struct error *err);
 void uplinks_update_again(void);
+const char *uplinks_problem(void);
 void uplinks_deleted(const char *table);
 void uplink_changed(const char *name);
 int uplink_check_publish(const struct port_config *config, struct error *err);

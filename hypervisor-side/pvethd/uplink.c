@@ -23,6 +23,9 @@ static const char * const nft_families[FAMILIES] = { "ip", "ip6" };
 /* What is in the table; at first nobody knows what an earlier pvethd has left there. */
 static enum { NOTHING, PERHAPS, SOMETHING } made = PERHAPS;
 
+/* What was said of the last try, if it failed */
+static char problem[ERROR_TEXT];
+
 static bool is_needed(void)
 {
 	const struct network *network;
@@ -182,20 +185,29 @@ static void retry(evutil_socket_t fd, short what, void *arg)
 void uplinks_update_again(void)
 {
 	static const struct timeval later = { .tv_sec = 5 };
-	static char said[ERROR_TEXT];
 	static bool waiting;
 	struct error err;
 
 	/* What is left of an earlier time matters only if there are networks. */
 	if (!network_next(NULL) || !uplinks_update(&err)) {
-		said[0] = '\0';
+		problem[0] = '\0';
 		return;
 	}
-	if (strcmp(said, err.text))
+	if (strcmp(problem, err.text))
 		log_error("%s", err.text);
-	snprintf(said, sizeof(said), "%s", err.text);
+	snprintf(problem, sizeof(problem), "%s", err.text);
 	if (!waiting)
 		waiting = !event_base_once(ports_base(), -1, EV_TIMEOUT, retry, &waiting, &later);
+}
+
+/**
+ * uplinks_problem() - what keeps guests from the outside
+ *
+ * Return: an error message, or NULL.
+ */
+const char *uplinks_problem(void)
+{
+	return *problem ? problem : NULL;
 }
 
 /**
@@ -221,7 +233,7 @@ void uplink_changed(const char *name)
 		if (strcmp(network->uplink, name))
 			continue;
 		if (forward_all(&err))
-			log_error("%s", err.text);
+			uplinks_update_again();
 		return;
 	}
 }

@@ -465,9 +465,11 @@ def test_bridged(daemon):
     daemon.kill()
     daemon.start('link blue bridge 1')
     wait_for(lambda: 'an interface blue that pvethd has not made' in daemon.log(), 'a complaint')
+    check_contains(show_network(daemon, 'blue')['problem'], 'pvethd has not made')
     check_equal(daemon.kernel('master vm1'), 'none', 'master')
     daemon.kernel('unlink blue')
     check()
+    check_equal(show_network(daemon, 'blue')['problem'], None, 'problem')
     check_equal(network_local(daemon, 'blue'), host, 'address of a bridge that is made anew')
     for name in 'vm1', 'vm2':
         daemon.ctl('del', name)
