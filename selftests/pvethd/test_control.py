@@ -128,11 +128,21 @@ def ram_files(daemon):
 
 
 QEMU_XML = '{http://libvirt.org/schemas/domain/qemu/1.0}'
+LIBVIRT_SCHEMA = '/usr/share/libvirt/schemas/domain.rng'
 
 
 def domain(port):
-    """What libvirt gets: the port's part of a domain"""
-    return xml.etree.ElementTree.fromstring(f"<domain>{port['libvirt_xml']}</domain>")
+    """What libvirt gets, and has nothing against: the port's part of a domain"""
+    text = f"""<domain type='kvm'>
+        <name>vm1</name>
+        <memory unit='MiB'>64</memory>
+        <os><type arch='x86_64' machine='q35'>hvm</type></os>
+        {port['libvirt_xml']}
+        </domain>"""
+    done = subprocess.run(['xmllint', '--noout', '--relaxng', LIBVIRT_SCHEMA, '-'], input=text,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    check_equal((done.returncode, done.stderr), (0, '- validates\n'), 'verdict of libvirt')
+    return xml.etree.ElementTree.fromstring(text)
 
 
 def test_direct(daemon):
