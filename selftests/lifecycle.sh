@@ -257,8 +257,15 @@ control_errors() {
 	[ ! -e /var/lib/pveth/pvt0.json ] || fail "there is a state file"
 }
 
-# What pvethd.service lets pvethd have, as a user that has nothing besides
-CAPS=+net_admin,+ipc_lock,+chown,+dac_override,+fowner,+net_bind_service,+net_raw
+# What pvethd.service lets pvethd have, as setpriv(1) has it: "+net_admin,+ipc_lock,..."
+service_capabilities() {
+	(
+		# shellcheck source=/dev/null
+		. /run/rig/config
+		# shellcheck disable=SC2154 # the configuration's
+		sed -n 's/^AmbientCapabilities=//p' "$rig_top/hypervisor-side/pvethd/pvethd.service"
+	) | sed 's/CAP_/+/g; s/ /,/g; s/.*/\L&/' | paste -sd,
+}
 
 end_pvethd() {
 	local pid
@@ -276,9 +283,12 @@ own_again() {
 	restore_pvethd
 }
 
+# As a user that has nothing besides
 needs_no_root() {
-	local said
+	local caps said
 
+	caps=$(service_capabilities)
+	[[ $caps == *+net_admin* ]]
 	link_up 1
 	said=$(wc -l </run/rig/pvethd.log)
 	at_exit restore_guest
@@ -286,7 +296,7 @@ needs_no_root() {
 	end_pvethd
 	chown -R nobody:nogroup /run/pveth /var/lib/pveth
 	setsid setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs \
-		--inh-caps=-all,$CAPS --ambient-caps=-all,$CAPS --bounding-set=-all,$CAPS \
+		--inh-caps="-all,$caps" --ambient-caps="-all,$caps" --bounding-set="-all,$caps" \
 		pvethd --foreground >>/run/rig/pvethd.log 2>&1 </dev/null &
 	wait_for 30 pvethctl list
 	[ "$(stat -c %U "/proc/$(pidof pvethd)")" = nobody ]

@@ -265,6 +265,13 @@ fetches() {
 	ip netns exec $OUTSIDE_NS curl -sS --max-time 30 "http://$1/page" | grep -x "$2"
 }
 
+# answers_by_udp ADDRESS: guest 1 does, on the published port there
+answers_by_udp() {
+	echo | ip netns exec $OUTSIDE_NS timeout 10 socat -t 5 - \
+		"UDP$(socat_family "$1"):$(socat_address "$1" 8080),readbytes=20" |
+		grep -x 'datagram of guest 1'
+}
+
 hidden_and_published() {
 	serve_outside
 	[ "$(seen_as "${OUTSIDE[0]}")" = "$(address4 1)" ]
@@ -272,7 +279,7 @@ hidden_and_published() {
 	host pvethctl network add $HIDDEN --ipv4 ${HIDDEN_HOST%.*}.0/24 --ipv6 fd00:2::/64 \
 		--uplink $OUTSIDE_LINK --nat --nat66 >/dev/null
 	give_up 1
-	join 1 $HIDDEN --publish 8080:80/tcp
+	join 1 $HIDDEN --publish 8080:80/tcp --publish 8080:81/udp
 	[ "$(seen_as "${OUTSIDE[0]}")" = "${ROUTER[0]}" ]
 	seen_as "${OUTSIDE[1]}" >"$TMPDIR/seen"
 	grep -qiE "^\[?(fd79:0*:0*:0*:0*:0*:0*:0*1|${ROUTER[1]})\]?$" "$TMPDIR/seen" ||
@@ -283,6 +290,10 @@ hidden_and_published() {
 	at_exit "on 1 'pkill -f \"busybox httpd\"'"
 	fetches "${ROUTER[0]}:8080" 'page of guest 1'
 	fetches "[${ROUTER[1]}]:8080" 'page of guest 1'
+	on 1 "socat UDP6-RECVFROM:81,fork SYSTEM:'echo datagram of guest 1' >/dev/null 2>&1 &"
+	at_exit "on 1 'pkill -f UDP6-RECVFROM:81'"
+	wait_for 30 answers_by_udp "${ROUTER[0]}"
+	wait_for 30 answers_by_udp "${ROUTER[1]}"
 	# The network's DNS is for its guests.
 	asks $HIDDEN_HOST vm1 "$(address4 1)"
 	! ip netns exec $OUTSIDE_NS timeout 10 busybox nslookup vm1 $HIDDEN_HOST ||
