@@ -12,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/sizes.h>
+#include <linux/vmalloc.h>
 
 #include "pveth.h"
 
@@ -21,6 +22,8 @@
 /* A write of peer << 16 | vector rings the vector at the peer. */
 #define PVG_REG_DOORBELL	12
 #define PVG_DOORBELL_PEER_SHIFT	16
+/* An encrypted guest shares the window with the host all the same. */
+#define PVG_MEMREMAP		(MEMREMAP_WB | MEMREMAP_DEC)
 
 /**
  * pvg_ring_doorbell() - ring the host
@@ -105,6 +108,45 @@ void pvg_place_irq(struct pvg_queue *q, unsigned int cpu)
 	irq_set_affinity_and_hint(q->irq, cpumask_of(cpu));
 }
 
+/* The window is the host's RAM, and is to be cached like RAM. memremap() maps it uncached
+ * if the MTRRs say so, as guests' firmware has them say of BARs (pat_x_mtrr_type() in
+ * arch/x86/mm/pat/memtype.c). KVM on AMD looks at the guest's page tables, and not at its
+ * MTRRs, so that nothing but this mapping would make it uncached. Where the processor looks
+ * at both, it stays so.
+ */
+#ifdef CONFIG_VMAP_PFN
+static void *pvg_map_window(phys_addr_t start, u64 bytes)
+{
+	unsigned int i, count = bytes >> PAGE_SHIFT;
+	unsigned long *pfns;
+	void *window;
+
+	pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL);
+	if (!pfns)
+		return NULL;
+	for (i = 0; i < count; i++)
+		pfns[i] = PHYS_PFN(start) + i;
+	window = vmap_pfn(pfns, count, pgprot_decrypted(PAGE_KERNEL));
+	kvfree(pfns);
+	return window;
+}
+
+static void pvg_unmap_window(void *window)
+{
+	vunmap(window);
+}
+#else
+static void *pvg_map_window(phys_addr_t start, u64 bytes)
+{
+	return memremap(start, bytes, PVG_MEMREMAP);
+}
+
+static void pvg_unmap_window(void *window)
+{
+	memunmap(window);
+}
+#endif
+
 /* The time that a copy from memory takes, the best of a few */
 static u64 pvg_time_copy(void *to, const void *from, size_t bytes)
 {
@@ -121,9 +163,8 @@ static u64 pvg_time_copy(void *to, const void *from, size_t bytes)
 	return best;
 }
 
-/* The window is mapped write-back, but the processor may know better: guests'
- * firmware marks the BARs as uncached in the MTRRs, some hypervisors obey that,
- * and nothing but the time it takes tells. An uncached read takes the time of
+/* Nothing but the time it takes tells what the processor makes of the page tables, the
+ * MTRRs and the hypervisor's page tables together. An uncached read takes the time of
  * hundreds of cached ones.
  */
 static void pvg_check_memory_type(struct device *dev, const void *window)
@@ -140,16 +181,15 @@ static void pvg_check_memory_type(struct device *dev, const void *window)
 		window_ns = pvg_time_copy(to, window, bytes);
 		if (window_ns / uncached_ratio > ram_ns)
 			dev_warn(dev,
-				 "the window is uncached and will be slow (copying %zu bytes takes %llu ns, in RAM %llu ns): place it above 4 GiB, or use direct mode\n",
+				 "the window is uncached and will be slow (copying %zu bytes takes %llu ns, in RAM %llu ns): the host should use direct mode\n",
 				 bytes, window_ns, ram_ns);
 	}
 	kfree(to);
 	kfree(ram);
 }
 
-/* Tells whose window it is. Anybody's may be at this PCI ID. */
-static int pvg_check_window(struct pci_dev *pdev,
-			    const struct pveth_host_page *page, u64 bar_size)
+static int pvg_check_page(struct pci_dev *pdev,
+			  const struct pveth_host_page *page, u64 bar_size)
 {
 	u32 major, minor;
 	u64 size;
@@ -178,6 +218,23 @@ static int pvg_check_window(struct pci_dev *pdev,
 	return 0;
 }
 
+/* Tells whose window it is. Anybody's may be at this PCI ID, of any size, and only the
+ * beginning is mapped for that.
+ */
+static int pvg_check_window(struct pci_dev *pdev, u64 bar_size)
+{
+	void *page;
+	int err;
+
+	page = memremap(pci_resource_start(pdev, PVG_BAR_WINDOW),
+			PVETH_MEMORY_OFFSET, PVG_MEMREMAP);
+	if (!page)
+		return -ENOMEM;
+	err = pvg_check_page(pdev, page, bar_size);
+	memunmap(page);
+	return err;
+}
+
 static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	u64 bar_size = pci_resource_len(pdev, PVG_BAR_WINDOW);
@@ -203,18 +260,16 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (err)
 		goto err_disable;
 
+	err = pvg_check_window(pdev, bar_size);
+	if (err)
+		goto err_release;
+
 	err = -ENOMEM;
-	/* An encrypted guest shares it with the host all the same. */
-	window = memremap(pci_resource_start(pdev, PVG_BAR_WINDOW), bar_size,
-			  MEMREMAP_WB | MEMREMAP_DEC);
+	window = pvg_map_window(pci_resource_start(pdev, PVG_BAR_WINDOW),
+				bar_size);
 	if (!window)
 		goto err_release;
 
-	err = pvg_check_window(pdev, window, bar_size);
-	if (err)
-		goto err_unmap_window;
-
-	err = -ENOMEM;
 	registers = pci_iomap(pdev, PVG_BAR_REGISTERS, 0);
 	if (!registers)
 		goto err_unmap_window;
@@ -280,7 +335,7 @@ err_clear_master:
 err_unmap_registers:
 	pci_iounmap(pdev, registers);
 err_unmap_window:
-	memunmap(window);
+	pvg_unmap_window(window);
 err_release:
 	pci_release_selected_regions(pdev, BIT(PVG_BAR_REGISTERS) |
 				     BIT(PVG_BAR_WINDOW));
@@ -303,7 +358,7 @@ static void pvg_remove(struct pci_dev *pdev)
 	pci_free_irq_vectors(pdev);
 	pci_clear_master(pdev);
 	pci_iounmap(pdev, registers);
-	memunmap(window);
+	pvg_unmap_window(window);
 	pci_release_selected_regions(pdev, BIT(PVG_BAR_REGISTERS) |
 				     BIT(PVG_BAR_WINDOW));
 	pci_disable_device(pdev);
