@@ -21,7 +21,7 @@ BOUND=$((200 * patience))
 
 # How much is sent where that does not matter: slow kernels are to do the same in the end
 STREAM=1M DATAGRAMS=512K
-[ $patience = 1 ] || STREAM=256K DATAGRAMS=128K
+[ "$patience" = 1 ] || STREAM=256K DATAGRAMS=128K
 
 # on PLACE SCRIPT: run lines of shell there
 on() {
