@@ -189,6 +189,7 @@ combined() { sed -n 's/^Combined:[[:space:]]*//p' | xargs; }
 # Kept until the script ends, then run in reverse order.
 cleanup_commands=()
 at_exit() { cleanup_commands+=("$*"); }
+at_exit_once() { [[ " ${cleanup_commands[*]} " == *" $* "* ]] || at_exit "$@"; }
 run_cleanup() {
 	local i
 	for ((i = ${#cleanup_commands[@]} - 1; i >= 0; i--)); do

@@ -28,9 +28,17 @@ plug() {
 	wait_for 60 port_is "$1" connected
 }
 
+# has_addresses N INTERFACE IPV4 IPV6: by few processes, which take time from the guest that
+# is to get them
 has_addresses() {
-	on "$1" "ip -brief address show dev $(guest_if "$1") scope global -tentative" | tee "$TMPDIR/has"
-	grep -w "$(address4 "$1")/$LENGTH4" "$TMPDIR/has" | grep -w "$(address6 "$1")/128"
+	on "$1" "has=\$(ip -brief address show dev $2 scope global -tentative)
+		echo \"\$has\"
+		[[ \"\$has \" == *' $3/$LENGTH4 '* && \"\$has \" == *' $4/128 '* ]]"
+}
+
+# A client waits for half a minute, and longer, where its first questions are lost.
+wait_for_addresses() {
+	wait_for 120 has_addresses "$1" "$(guest_if "$1")" "$(address4 "$1")" "$(address6 "$1")"
 }
 
 # Its client has seen that the link is down.
@@ -47,8 +55,7 @@ start_client() {
 		ip route flush dev $name proto boot
 		ip -6 route flush dev $name proto boot
 		dhcpcd --quiet --background --noarp $name"
-	# A client waits for half a minute, and longer, where its first questions are lost.
-	wait_for 120 has_addresses "$1"
+	wait_for_addresses "$1"
 }
 
 # One that it forks meanwhile pkill does not see.

@@ -64,7 +64,7 @@ guests_through_the_host() {
 	name=$(guest_if 1)
 	in_guest 1 "ip neighbour show $(address4 2) dev $name" | grep "lladdr $mac"
 	# There is no other way.
-	at_exit "ip link set $(port 2) up; wait_for 60 has_addresses 2"
+	at_exit "ip link set $(port 2) up; wait_for_addresses 2"
 	host ip link set "$(port 2)" down
 	! on 1 "ping -c 1 -W 2 $(address4 2)" || fail "there is another way"
 	wait_for 60 has_no_address 2
@@ -77,7 +77,7 @@ routes_come_back() {
 	# Its client would do so in the midst of what comes next.
 	wait_for 60 has_no_address 1
 	host ip link set "$port" up
-	wait_for 60 has_addresses 1
+	wait_for_addresses 1
 	wait_for 60 answers "$(address4 1)"
 	wait_for 60 answers "$(address6 1)"
 	tcp 1 host "${HOST[0]}"
@@ -156,7 +156,7 @@ clients_of_other_kinds() {
 	END
 	at_exit "on 1 'pkill systemd-network'"
 	on 1 "setsid /lib/systemd/systemd-networkd >/run/networkd.log 2>&1 &"
-	(wait_for 120 has_addresses 1) || fail "$(on 1 'cat /run/networkd.log')"
+	(wait_for_addresses 1) || fail "$(on 1 'cat /run/networkd.log')"
 	on 1 "ip route show default dev $name" | grep "via ${HOST[0]} "
 	on 1 "ip -6 route show default dev $name" | grep 'via fe80::'
 	on 1 "cat /run/systemd/netif/leases/*" | grep -x "DNS=${HOST[0]}"
@@ -213,7 +213,7 @@ pvethd_need_not_be_there() {
 	resolves 1 "vm1.$DOMAIN" "${addresses[@]}"
 	restore_pvethd
 	[ "$(dnsmasq_pids)" = "$before" ]
-	wait_for 60 has_addresses 1
+	wait_for_addresses 1
 }
 
 dns_answers() { asks "${HOST[0]}" "vm1.$DOMAIN" "$(address4 1)"; }

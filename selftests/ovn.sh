@@ -49,7 +49,7 @@ mac() { echo "52:54:00:79:00:0$1"; }
 overlay4() { echo "10.8.0.1$1"; }
 overlay6() { echo "fd00:8::1$1"; }
 name() { echo "guest$1.$DOMAIN"; }
-# Of our guest, for has_addresses
+# Of our guest, for wait_for_addresses
 address4() { overlay4 $me; }
 address6() { overlay6 $me; }
 

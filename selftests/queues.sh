@@ -30,7 +30,7 @@ channels_are() { [ "$(channels "$1")" = "$2 $3" ]; }
 use() {
 	local card=$port
 
-	[[ " ${cleanup_commands[*]} " == *" all_pairs "* ]] || at_exit all_pairs
+	at_exit_once all_pairs
 	[ "$1" = host ] || card=$interface
 	on "$1" "ethtool -L $card combined $2"
 	link_up 1
