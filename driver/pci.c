@@ -121,7 +121,8 @@ static void *pvg_map_window(phys_addr_t start, u64 bytes)
 	unsigned long *pfns;
 	void *window;
 
-	pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL);
+	/* The size is the host's, and as large as it likes. */
+	pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL | __GFP_NOWARN);
 	if (!pfns)
 		return NULL;
 	for (i = 0; i < count; i++)
