@@ -115,38 +115,53 @@ void pvg_place_irq(struct pvg_queue *q, unsigned int cpu)
  * at both, it stays so.
  */
 #ifdef CONFIG_VMAP_PFN
-static void *pvg_map_window(phys_addr_t start, u64 bytes)
+static void *pvg_vmap_window(phys_addr_t start, u64 bytes)
 {
-	unsigned int i, count = bytes >> PAGE_SHIFT;
+	u64 i, count = bytes >> PAGE_SHIFT;
+	void *window = NULL;
 	unsigned long *pfns;
-	void *window;
 
-	/* The size is the host's, and as large as it likes. */
-	pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL | __GFP_NOWARN);
+	/* The size is the host's, and as large as it likes: kvmalloc() warns. */
+	if (count > INT_MAX / sizeof(*pfns))
+		return NULL;
+	pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL);
 	if (!pfns)
 		return NULL;
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		pfns[i] = PHYS_PFN(start) + i;
+		/* The kernel may keep track of more than there is RAM, by the
+		 * section, and vmap_pfn() takes nothing of that.
+		 */
+		if (pfn_valid(pfns[i]))
+			goto out;
+	}
 	window = vmap_pfn(pfns, count, pgprot_decrypted(PAGE_KERNEL));
+out:
 	kvfree(pfns);
 	return window;
 }
-
-static void pvg_unmap_window(void *window)
-{
-	vunmap(window);
-}
 #else
-static void *pvg_map_window(phys_addr_t start, u64 bytes)
+static void *pvg_vmap_window(phys_addr_t start, u64 bytes)
 {
-	return memremap(start, bytes, PVG_MEMREMAP);
-}
-
-static void pvg_unmap_window(void *window)
-{
-	memunmap(window);
+	return NULL;
 }
 #endif
+
+static void *pvg_map_window(phys_addr_t start, u64 bytes, bool *vmapped)
+{
+	void *window = pvg_vmap_window(start, bytes);
+
+	*vmapped = window;
+	return window ?: memremap(start, bytes, PVG_MEMREMAP);
+}
+
+static void pvg_unmap_window(void *window, bool vmapped)
+{
+	if (vmapped)
+		vunmap(window);
+	else
+		memunmap(window);
+}
 
 /* The time that a copy from memory takes, the best of a few */
 static u64 pvg_time_copy(void *to, const void *from, size_t bytes)
@@ -245,6 +260,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	int err, vectors;
 	struct pvg_dev *pvg;
 	u32 offered_pairs;
+	bool vmapped;
 	void *window;
 
 	if (bar_size <= PVETH_MEMORY_OFFSET) {
@@ -267,7 +283,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 	err = -ENOMEM;
 	window = pvg_map_window(pci_resource_start(pdev, PVG_BAR_WINDOW),
-				bar_size);
+				bar_size, &vmapped);
 	if (!window)
 		goto err_release;
 
@@ -305,6 +321,7 @@ static int pvg_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pvg = netdev_priv(netdev);
 	pvg->window = window;
 	pvg->window_size = bar_size;
+	pvg->window_vmapped = vmapped;
 	pvg->offered_pairs = offered_pairs;
 	pvg->doorbell = registers + PVG_REG_DOORBELL;
 	pvg->host_peer = le16_to_cpu(READ_ONCE(page->host_peer));
@@ -336,7 +353,7 @@ err_clear_master:
 err_unmap_registers:
 	pci_iounmap(pdev, registers);
 err_unmap_window:
-	pvg_unmap_window(window);
+	pvg_unmap_window(window, vmapped);
 err_release:
 	pci_release_selected_regions(pdev, BIT(PVG_BAR_REGISTERS) |
 				     BIT(PVG_BAR_WINDOW));
@@ -349,6 +366,7 @@ static void pvg_remove(struct pci_dev *pdev)
 {
 	struct pvg_dev *pvg = pci_get_drvdata(pdev);
 	void __iomem *registers = pvg->doorbell - PVG_REG_DOORBELL;
+	bool vmapped = pvg->window_vmapped;
 	void *window = pvg->window;
 
 	pvg_netdev_remove(pvg);
@@ -359,7 +377,7 @@ static void pvg_remove(struct pci_dev *pdev)
 	pci_free_irq_vectors(pdev);
 	pci_clear_master(pdev);
 	pci_iounmap(pdev, registers);
-	pvg_unmap_window(window);
+	pvg_unmap_window(window, vmapped);
 	pci_release_selected_regions(pdev, BIT(PVG_BAR_REGISTERS) |
 				     BIT(PVG_BAR_WINDOW));
 	pci_disable_device(pdev);

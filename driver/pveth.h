@@ -236,6 +236,7 @@ struct pvg_check {
  * Set by the transport, constant:
  * @window: start of the window, mapped
  * @window_size: its size in bytes
+ * @window_vmapped: it was mapped by vmap_pfn(), not by memremap()
  * @doorbell: register that rings the host
  * @host_peer: whom it rings
  * @queue_pairs: queue pairs that there are vectors for, and number of @queues
@@ -270,6 +271,7 @@ struct pvg_dev {
 
 	void *window;
 	u64 window_size;
+	bool window_vmapped;
 	void __iomem *doorbell;
 	u16 host_peer;
 	u16 queue_pairs;

@@ -36,9 +36,11 @@ has_addresses() {
 		[[ \"\$has \" == *' $3/$LENGTH4 '* && \"\$has \" == *' $4/128 '* ]]"
 }
 
-# A client waits for half a minute, and longer, where its first questions are lost.
+# wait_for_addresses N [SECONDS]: a client that starts waits for half a minute, and longer,
+# where its first questions are lost
 wait_for_addresses() {
-	wait_for 120 has_addresses "$1" "$(guest_if "$1")" "$(address4 "$1")" "$(address6 "$1")"
+	wait_for "${2-120}" has_addresses "$1" "$(guest_if "$1")" "$(address4 "$1")" \
+		"$(address6 "$1")"
 }
 
 # Its client has seen that the link is down.
